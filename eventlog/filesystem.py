@@ -1,0 +1,73 @@
+"""Which file system a path lies on, and what it can promise.
+
+Source: /proc/self/mountinfo of Linux, proc(5). Elsewhere nothing is known, and a local disk is assumed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from attrs import frozen
+
+UNSAFE = frozenset(
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afs",
+        "ceph",
+        "glusterfs",
+        "lustre",
+        "drvfs",
+        "virtiofs",
+        "vboxsf",
+    }
+)
+"""Network and shared file systems: appends race, locks are emulated, errors come late."""
+VOLATILE = frozenset({"tmpfs", "ramfs", "overlay"})
+"""What is written survives the process; whether it survives the machine can't be told, or it does not."""
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+@frozen
+class FileSystem:
+    """Where a log lies.
+
+    Attributes:
+        kind: the system's own word, e.g. `ext4`; `unknown` where it can't be told.
+        durability: `disk`, or `process` where nothing survives a power loss.
+        safe: whether the log's promises hold there.
+    """
+
+    kind: str
+    durability: str
+    safe: bool
+
+
+def file_system_of(path: str) -> FileSystem:
+    """Return the file system of a path that exists."""
+    kind = _kind(os.path.realpath(path))
+    safe = kind not in UNSAFE and not kind.startswith("fuse")
+    return FileSystem(kind, "process" if kind in VOLATILE else "disk", safe)
+
+
+def _kind(path: str) -> str:
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+            found = [_mount(line) for line in mounts]
+    except FileNotFoundError:
+        return "unknown"
+    inside = [mount for mount in found if path == mount[0] or path.startswith(mount[0].rstrip("/") + "/")]
+    # The longest mount point holds the path; of several mounts on it, the last one is seen.
+    inside.sort(key=lambda mount: len(mount[0]))
+    return inside[-1][1] if inside else "unknown"
+
+
+def _mount(line: str) -> tuple[str, str]:
+    before, _, after = line.partition(" - ")
+    point = _OCTAL.sub(lambda match: chr(int(match.group(1), 8)), before.split(" ")[4])
+    return point, after.split(" ")[0]

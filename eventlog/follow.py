@@ -1,0 +1,89 @@
+"""New records of one, several or all logs, each shown once; for `tail -f`. Reads only, holds no lock.
+
+A line is shown when its newline is there and it fits the chain. Its batch may not be durable yet, so a record
+that is shown can vanish in a crash; the one that takes its number is then shown too.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+
+from attrs import define, field
+
+from eventlog.reader import Scanner
+from eventlog.record import GENESIS_PREV, Record
+from eventlog.storage import Signature
+from eventlog.store import Store
+
+
+@define
+class _Place:
+    """How far one log was read, and what was shown of it."""
+
+    seq: int = 0
+    offset: int = 0
+    prev: str = GENESIS_PREV
+    signature: Signature | None = None
+    shown: set[str] = field(factory=set)
+
+
+class Follower:
+    """Remembers how far each log was read; `poll` returns what is new.
+
+    Args:
+        store: where the logs are.
+        pipelines: which ones, whether or not they exist yet; None: all, also those that begin later.
+        seen: per log the seq up to which nothing is to be shown; 0 for those it doesn't name. For the last n
+            records give the last seq less n, for new ones only the last seq.
+    """
+
+    def __init__(
+        self, store: Store, pipelines: Sequence[str] | None = None, *, seen: Mapping[str, int] | None = None
+    ) -> None:
+        self._store = store
+        self._pipelines = pipelines
+        self._seen = dict(seen or {})
+        self._places: dict[str, _Place] = {}
+
+    def poll(self) -> list[Record]:
+        """Return the records that are new since the last poll; never waits, never raises for a damaged log.
+
+        Returns:
+            Those of one log by seq, those of several merged by time.
+
+        Raises:
+            LogStorageError: the disk can't read a log, or lists none.
+        """
+        names = self._store.pipelines() if self._pipelines is None else self._pipelines
+        return list(heapq.merge(*map(self._news, names), key=lambda record: record.time))
+
+    def _news(self, pipeline: str) -> list[Record]:
+        place = self._places.setdefault(pipeline, _Place())
+        signature = self._store.signature(pipeline)
+        if signature is None or signature == place.signature:
+            return []
+        replaced = place.signature is not None and signature.identity != place.signature.identity
+        # Taken before reading: what is written meanwhile is found again next time.
+        place.signature = signature
+        if replaced or signature.size_bytes < place.offset:
+            place.seq, place.offset, place.prev = 0, 0, GENESIS_PREV
+        records = self._read(pipeline, place)
+        if place.offset < signature.size_bytes and place.seq and not records:
+            # What follows does not fit: half a line, or the file is another one than it was.
+            place.seq, place.offset, place.prev = 0, 0, GENESIS_PREV
+            records = self._read(pipeline, place)
+        return self._unseen(pipeline, place, records)
+
+    def _read(self, pipeline: str, place: _Place) -> list[Record]:
+        """Read from the end of the last good record, so that half a line is read again when it is whole."""
+        scanner = Scanner(pipeline, seq=place.seq, offset=place.offset, prev=place.prev)
+        records = list(self._store.records_from(scanner))
+        place.seq, place.offset, place.prev = scanner.seq, scanner.offset, scanner.prev
+        return records
+
+    def _unseen(self, pipeline: str, place: _Place, records: list[Record]) -> list[Record]:
+        seen = self._seen.get(pipeline, 0)
+        new = [record for record in records if record.seq > seen and record.line_sha256 not in place.shown]
+        place.shown.update(record.line_sha256 for record in new)
+        return new

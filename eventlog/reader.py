@@ -1,0 +1,225 @@
+"""Bytes → records, then a verdict on how they end. Never writes, never locks, never opens a file.
+
+The decision between an unfinished last write (torn) and any other damage (corrupt) is the table in
+docs/format.md; `Scanner.verdict` is that table, and the labels in its comments are the table's.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable, Iterator
+
+from attrs import define, field, frozen
+
+from eventlog.record import (
+    GENESIS_PREV,
+    LINE_BYTES_MAX,
+    BadLineError,
+    NewerFormatError,
+    Record,
+    decode,
+    durable_mark,
+)
+
+
+class Tail(enum.Enum):
+    """How a log ends."""
+
+    CLEAN = "clean"
+    UNTERMINATED = "unterminated"
+    """The last record is whole but for its newline."""
+    TORN = "torn"
+    """The last write did not finish; nothing acknowledged is touched."""
+    CORRUPT = "corrupt"
+    """A record that may have been durable is damaged."""
+    NEWER = "newer"
+    """An intact record of a later format version follows."""
+
+
+@frozen
+class Head:
+    """Names a log up to one record: its seq and the sha256 of its line."""
+
+    seq: int
+    sha256: str
+
+    def to_bytes(self) -> bytes:
+        """Return the content of a head file."""
+        return b'{"seq":%d,"sha256":"%b"}\n' % (self.seq, self.sha256.encode())
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Head:
+        """Return the head that a head file names; UNREADABLE_HEAD if it can't be understood."""
+        match = _HEAD.fullmatch(content)
+        return cls(int(match[1]), match[2].decode()) if match else UNREADABLE_HEAD
+
+
+_HEAD = re.compile(rb'\{"seq":([1-9][0-9]{0,17}),"sha256":"([0-9a-f]{64})"\}\n')
+UNREADABLE_HEAD = Head(10**18, "")
+"""Stands for a head that can't be understood: it may have named any record, so no end can be trusted."""
+
+
+@frozen
+class Verdict:
+    """How a log ends.
+
+    Attributes:
+        seq: number of the last good record; 0: none.
+        offset: end of the last good record in bytes; what follows is what the verdict is about.
+        reason: what is wrong with what follows, as a clause; empty for a clean log.
+        head: the last good record; None where there is none.
+    """
+
+    tail: Tail
+    seq: int
+    offset: int
+    reason: str = ""
+    head: Head | None = None
+
+
+@define
+class Scanner:
+    """Takes a log's bytes in pieces, yields its records, and judges the end. Holds one line at a time.
+
+    Attributes:
+        pipeline: the log's name.
+        kept: the head kept beside the log, if there is one.
+        seq: number of the last good record.
+        offset: where it ends; the next piece fed to a new scanner begins there.
+        prev: sha256 of its line.
+    """
+
+    pipeline: str
+    kept: Head | None = None
+    seq: int = 0
+    offset: int = 0
+    prev: str = GENESIS_PREV
+    _rest: bytearray = field(factory=bytearray)
+    _problem: str = ""
+    _newer: bool = False
+    _tear_possible: bool = False
+    _long_line_has_nul: bool | None = None
+    _mark_max: int = -1
+
+    def feed(self, piece: bytes) -> Iterator[Record]:
+        """Yield the records that this piece completes; after the first bad line, only look for evidence."""
+        self._rest += piece
+        start = 0
+        while (end := self._rest.find(b"\n", start)) >= 0:
+            line = bytes(self._rest[start : end + 1])
+            start = end + 1
+            if (record := self._take(line)) is not None:
+                yield record
+        del self._rest[:start]
+        self._shorten()
+
+    def verdict(self) -> Verdict:
+        """Return how the log ends, now that all its bytes were fed."""
+        rest = bytes(self._rest)
+        tail, reason = self._judge_damage(rest) if self._problem or rest else self._judge_end()
+        last = Head(self.seq, self.prev) if self.seq else None
+        return Verdict(tail, self.seq, self.offset, reason, last)
+
+    def _take(self, line: bytes) -> Record | None:
+        has_nul = b"\0" in line or self._long_line_has_nul is True
+        shortened, self._long_line_has_nul = self._long_line_has_nul is not None, None
+        if self._problem:
+            self._weigh(line)
+            return None
+        record, problem = (None, _TOO_LONG) if shortened else self._fit(line)
+        if record is None:
+            self._problem, self._tear_possible = problem, has_nul
+            self._weigh(line)
+            return None
+        self.seq, self.prev = record.seq, record.line_sha256
+        self.offset += len(line)
+        return record
+
+    def _fit(self, line: bytes) -> tuple[Record | None, str]:
+        """Return the record of a line if it is the next one, else what is wrong with it."""
+        if len(line) > LINE_BYTES_MAX:
+            return None, _TOO_LONG
+        try:
+            record = decode(line)
+        except NewerFormatError as error:
+            self._newer = True
+            return None, str(error)
+        except BadLineError as error:
+            return None, str(error)
+        problem = self._misfit(record)
+        return (None, problem) if problem else (record, "")
+
+    def _misfit(self, record: Record) -> str:
+        if record.seq != self.seq + 1:
+            return f"it has seq {record.seq} where {self.seq + 1} is due"
+        if record.prev != self.prev:
+            return "its prev is not the hash of the line before"
+        if record.pipeline != self.pipeline:
+            return f"it belongs to the log {record.pipeline}"
+        if self.kept and (record.seq == self.kept.seq and record.line_sha256 != self.kept.sha256):
+            return "the head kept beside the log names another record of this number: it or one before was replaced"
+        return ""
+
+    def _weigh(self, line: bytes) -> None:
+        """Look for an intact record in or behind the damage: it tells how far the log was durable."""
+        # A hole of NULs may end just where a record begins.
+        for candidate in {line, line[line.rfind(b"\0") + 1 :]}:
+            self._mark_max = max(self._mark_max, durable_mark(candidate) or 0)
+
+    def _shorten(self) -> None:
+        """Forget the beginning of a line longer than any record; a hole of NULs may be of any size."""
+        excess = len(self._rest) - LINE_BYTES_MAX
+        if excess > 0:
+            self._long_line_has_nul = bool(self._long_line_has_nul) or b"\0" in self._rest[:excess]
+            del self._rest[:excess]
+
+    def _judge_end(self) -> tuple[Tail, str]:
+        if self._kept_seq() > self.seq:
+            return Tail.CORRUPT, f"it ends there, and {self._kept_words()}"  # lost end
+        return Tail.CLEAN, ""  # clean
+
+    def _judge_damage(self, rest: bytes) -> tuple[Tail, str]:
+        due = self.seq + 1
+        whole, problem = (False, self._problem) if self._problem else self._judge_rest(rest)
+        self._weigh(rest + b"\n")
+        if self._newer:
+            return Tail.NEWER, problem  # newer
+        if self._mark_max >= due:
+            return Tail.CORRUPT, f"{problem}, and a later record says that it was durable"  # vouched
+        if whole and self._kept_seq() <= due:
+            return Tail.UNTERMINATED, problem  # no newline
+        if self._kept_seq() >= due:
+            return Tail.CORRUPT, f"{problem}, and {self._kept_words()}"  # kept
+        return (Tail.TORN if self._tear_possible else Tail.CORRUPT), problem  # shape, hole, cut short
+
+    def _judge_rest(self, rest: bytes) -> tuple[bool, str]:
+        """Return whether an unended last line is a whole record, and what is wrong with it."""
+        if self._long_line_has_nul is not None:
+            self._tear_possible = self._long_line_has_nul or b"\0" in rest
+            return False, _TOO_LONG
+        if self._fit(rest + b"\n")[0]:
+            return True, "only the newline of the last record is missing"
+        # A NUL in the newline's place is what a lost sector leaves, and then the record was not acknowledged.
+        if not rest.endswith(b"\0") and self._fit(rest[:-1] + b"\n")[0]:
+            return False, "the newline of the last record was changed"
+        self._tear_possible = True
+        return False, "it is incomplete"
+
+    def _kept_seq(self) -> int:
+        return self.kept.seq if self.kept else 0
+
+    def _kept_words(self) -> str:
+        if self.kept is UNREADABLE_HEAD:
+            return f"{self.pipeline}.head beside it can't be understood (if the log is whole, move that away)"
+        return f"the head kept beside the log names record {self._kept_seq()}"
+
+
+_TOO_LONG = f"it is longer than {LINE_BYTES_MAX} bytes"
+
+
+def scan(pieces: Iterable[bytes], pipeline: str, kept: Head | None = None) -> tuple[list[Record], Verdict]:
+    """Return a log's good records and how it ends; for logs that fit into memory."""
+    scanner = Scanner(pipeline, kept)
+    records = [record for piece in pieces for record in scanner.feed(piece)]
+    return records, scanner.verdict()

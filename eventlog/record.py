@@ -1,0 +1,257 @@
+"""One record ⇄ one line of bytes. Pure; the format is docs/format.md and may never change for `v` 1.
+
+A line is hashed as it stands and never serialised again: `prev` chains it to the exact bytes of the line
+before it, `sum` lets it be judged alone, `dur` says which records were durable when it was composed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from attrs import field, frozen
+
+from eventlog.errors import RecordRejectedError
+
+FORMAT_VERSION = 1
+GENESIS_PREV = "0" * 64
+"""`prev` of the first record: there is no line before it."""
+DATA_BYTES_MAX = 64 * 1024
+"""Largest encoded `data`; more belongs into a file whose digest the record holds."""
+LINE_BYTES_MAX = 128 * 1024
+"""No reader looks at a longer line: it leaves room for envelope fields of later versions."""
+DEPTH_MAX = 32
+
+_TYPE = r"(?=[a-z0-9_.]{1,64}(?![a-z0-9_.]))[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+"
+_NAME = r"[0-9a-z][0-9a-z._-]{0,63}"
+_TIME = (
+    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"
+)
+_SEQ = r"[1-9][0-9]{0,17}"
+_NAMES = {"time": re.compile(_TIME), "type": re.compile(_TYPE)} | dict.fromkeys(
+    ("pipeline", "run"), re.compile(_NAME)
+)
+
+# What stands before and behind `data`: one pattern for writing and reading, so that the two can't differ.
+_START = re.compile(
+    (
+        rf'\{{"v":1,"seq":({_SEQ}),"time":"({_TIME})","type":"({_TYPE})",'
+        rf'"pipeline":"({_NAME})","run":"({_NAME})","data":(?=\{{)'
+    ).encode()
+)
+_END = re.compile(rf',"dur":(0|{_SEQ}),"prev":"([0-9a-f]{{64}})","sum":"[0-9a-f]{{16}}"\}}\n\Z'.encode())
+_END_BYTES_MAX = len(',"dur":,"prev":""') + 18 + 64 + 27
+_SUM = re.compile(rb',"sum":"([0-9a-f]{16})"\}\n')
+_SUM_BYTES = 27
+_VERSION = re.compile(rb'\{"v":([1-9][0-9]{0,8}),')
+_PLAIN = frozenset({str, int, bool, type(None)})
+_ENVELOPE = frozenset({"v", "seq", "time", "type", "pipeline", "run", "dur", "prev", "sum"})
+
+# Characters that could drive a terminal, reorder its text or hide in it. orjson leaves them raw, and in JSON
+# they can only stand inside strings, so that replacing them by their escapes keeps the value.
+_UNPRINTABLE = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+
+
+class BadLineError(ValueError):
+    """The bytes are not a whole record; the message says why. Judging what that means is the reader's."""
+
+
+class NewerFormatError(BadLineError):
+    """An intact record of a later format version; a newer evt is needed to read it."""
+
+
+@frozen
+class Record:
+    """One line of a log: an event and its envelope.
+
+    Attributes:
+        seq: its number in the log, from 1, without gaps.
+        time: UTC, RFC 3339 with microseconds and `Z`.
+        dur: highest seq known to be on stable storage when the line was composed.
+        prev: sha256 of the line before, its newline included.
+        line_sha256: sha256 of this line, its newline included; the next record's `prev`.
+        extra: envelope fields that this version does not know.
+    """
+
+    seq: int
+    time: str
+    type: str
+    pipeline: str
+    run: str
+    data: dict[str, Any]
+    dur: int
+    prev: str
+    line_sha256: str
+    extra: dict[str, Any] = field(factory=dict)
+
+
+def encode(
+    *,
+    seq: int,
+    time: str,
+    type: str,  # noqa: A002 - the envelope's own word
+    pipeline: str,
+    run: str,
+    data: Mapping[str, Any],
+    dur: int,
+    prev: str,
+) -> bytes:
+    """Return the line of a record, its newline included.
+
+    Raises:
+        RecordRejectedError: the event can't be a record; the message names the field.
+    """
+    start = f'{{"v":1,"seq":{seq},"time":"{time}","type":"{type}","pipeline":"{pipeline}","run":"{run}","data":'
+    body = _encode_data(data, type, pipeline)
+    head = b'%b%b,"dur":%d,"prev":"%b"' % (start.encode("utf-8", "replace"), body, dur, prev.encode())
+    if _START.match(head) is None:
+        _reject_names(time=time, type=type, pipeline=pipeline, run=run)
+    return b'%b,"sum":"%b"}\n' % (head, hashlib.sha256(head).hexdigest()[:16].encode())
+
+
+def decode(line: bytes) -> Record:
+    """Return the record of a line, which must end in its newline.
+
+    Raises:
+        NewerFormatError: it is intact, and of a later version.
+        BadLineError: it is not what a writer of this format leaves.
+    """
+    line_sha256 = _check_sum(line)
+    start = _START.match(line)
+    if start is None:
+        raise _strange_start(line)
+    end = _END.search(line, max(start.end(), len(line) - _END_BYTES_MAX))
+    if end is None:
+        raise BadLineError("its last fields are not those of a record")
+    data, extra = _decode_data(line[start.end() : end.start()])
+    seq, dur = int(start[1]), int(end[1])
+    if dur >= seq:
+        raise BadLineError("it says that it was durable before it was written")
+    time, type_, pipeline, run = (text.decode() for text in start.group(2, 3, 4, 5))
+    return Record(seq, time, type_, pipeline, run, data, dur, end[2].decode(), line_sha256, extra)
+
+
+def durable_mark(line: bytes) -> int | None:
+    """Return the `dur` of a line that is intact by itself, else None."""
+    try:
+        return decode(line).dur
+    except NewerFormatError:
+        return 0
+    except BadLineError:
+        return None
+
+
+def is_name(text: str) -> bool:
+    """Say whether a text can name a pipeline or a run: 1–64 of `0-9a-z._-`, the first a digit or letter."""
+    return _NAMES["pipeline"].fullmatch(text) is not None
+
+
+def repeated_key(line: bytes) -> str | None:
+    """Return a key that stands twice in one object of an intact line; None if there is none.
+
+    No writer of ours leaves one, `decode` keeps the last, and other readers may keep the first. It costs more
+    than `decode` itself, so only a thorough check asks.
+    """
+    try:
+        json.loads(line, object_pairs_hook=_unique)
+    except _RepeatedKeyError as error:
+        return str(error)
+    return None
+
+
+class _RepeatedKeyError(ValueError):
+    """Its message is the key."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _RepeatedKeyError(next(key for key in keys if keys.count(key) > 1))
+    return fields
+
+
+def _reject_names(**texts: str) -> None:
+    wrong = [f"{text!r} can't be its {name}" for name, text in texts.items() if not _NAMES[name].fullmatch(text)]
+    raise RecordRejectedError(f"The event was not written: {'; '.join(wrong)}.", pipeline=texts["pipeline"])
+
+
+def _encode_data(data: Mapping[str, Any], type_: str, pipeline: str) -> bytes:
+    problem = _problem(data, DEPTH_MAX) if isinstance(data, dict) else f"a {type(data).__name__}"
+    body = b""
+    if problem is None:
+        try:
+            body = orjson.dumps(data)
+        except TypeError as error:
+            problem = str(error)
+    if not body.isascii() or b"\x7f" in body:
+        body = _UNPRINTABLE.sub(_escape, body.decode()).encode()
+    if len(body) > DATA_BYTES_MAX:
+        problem = f"{len(body)} bytes, of which {DATA_BYTES_MAX} fit"
+    if problem is not None:
+        raise RecordRejectedError(f"The event was not written: {type_} holds {problem}.", pipeline=pipeline)
+    return body
+
+
+def _escape(match: re.Match[str]) -> str:
+    units = match.group().encode("utf-16-be")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+
+
+def _problem(value: Any, depth: int) -> str | None:
+    """Return what in a dict or list JSON can't hold without loss, in words; None if all is fine.
+
+    Keys that are not text, numbers of more than 64 bits and lone surrogates are left to orjson, which refuses them.
+    """
+    if depth == 0:
+        return f"more than {DEPTH_MAX} levels"
+    for item in value.values() if isinstance(value, dict) else value:
+        if type(item) in _PLAIN:
+            continue
+        if isinstance(item, (dict, list, tuple)):
+            if (problem := _problem(item, depth - 1)) is not None:
+                return problem
+        elif not isinstance(item, float):
+            return f"a {type(item).__name__}"
+        elif not math.isfinite(item):
+            return f"the number {item}"
+    return None
+
+
+def _check_sum(line: bytes) -> str:
+    """Return the sha256 of a whole line, once its `sum` has proved right."""
+    end = _SUM.fullmatch(line, max(0, len(line) - _SUM_BYTES))
+    if end is None:
+        raise BadLineError("it does not end like a record")
+    digest = hashlib.sha256(line[:-_SUM_BYTES])
+    if digest.hexdigest()[:16].encode() != end[1]:
+        raise BadLineError("its checksum does not match")
+    digest.update(line[-_SUM_BYTES:])
+    return digest.hexdigest()
+
+
+def _strange_start(line: bytes) -> BadLineError:
+    version = _VERSION.match(line)
+    if version is not None and int(version[1]) > FORMAT_VERSION:
+        return NewerFormatError(f"it has format version {int(version[1])}; this evt reads {FORMAT_VERSION}")
+    return BadLineError("its first fields are not those of a record")
+
+
+def _decode_data(body: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split what stands between `"data":` and `,"dur"` into the data and the fields that we don't know."""
+    try:
+        fields = orjson.loads(b'{"data":%b}' % body)
+    except orjson.JSONDecodeError as error:
+        raise BadLineError(f"it is not JSON: {error}") from error
+    data = fields.pop("data")
+    if type(data) is not dict or not fields.keys().isdisjoint(_ENVELOPE):
+        raise BadLineError("its fields are not those of a record")
+    return data, fields

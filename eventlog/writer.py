@@ -1,0 +1,159 @@
+"""Append, sync, then return. After the first failure the writer acknowledges nothing any more.
+
+A writer is made by `Store.open_writer`, which holds the lock and has judged what the file already holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from eventlog.errors import LogStorageError, SeqConflictError, WriterDeadError
+from eventlog.reader import Head, Verdict
+from eventlog.record import GENESIS_PREV, Record, encode
+from eventlog.storage import LogFile
+
+Event = tuple[str, Mapping[str, Any]]
+"""An event to be written: its type and its data."""
+
+
+class Writer:
+    """The only writer of one log; threads may share it, a forked process may not.
+
+    Attributes:
+        pipeline: the log's name.
+        seq: number of the last record.
+    """
+
+    def __init__(self, file: LogFile, pipeline: str, verdict: Verdict, clock: Callable[[], datetime]) -> None:
+        self.pipeline = pipeline
+        self.seq = verdict.seq
+        self._file = file
+        self._clock = clock
+        self._prev = verdict.head.sha256 if verdict.head else GENESIS_PREV
+        self._size_bytes = verdict.offset
+        self._death: str | None = None
+        self._owner_pid = os.getpid()
+        self._turn = threading.Lock()
+
+    @property
+    def head(self) -> Head:
+        """The last record's seq and hash; (0, 64 zeros) for an empty log."""
+        return Head(self.seq, self._prev)
+
+    def append(self, events: Sequence[Event], *, run: str, expected_seq: int | None = None) -> list[Record]:
+        """Write events as one batch and return their records once they are on stable storage.
+
+        Args:
+            events: written in this order; after a crash the log holds a prefix of them.
+            run: id of the invocation that they belong to.
+            expected_seq: the seq that the caller believes to be the last one.
+
+        Raises:
+            RecordRejectedError: an event can't be written; the log is unchanged and the writer goes on.
+            SeqConflictError: the log has moved on; nothing was written.
+            LogStorageError: the disk failed now. Whether the events are there, the next opening tells.
+            WriterDeadError: it failed before, or this process is a fork of the writer's. Open the log again.
+        """
+        # Before the lock: a fork's copy of it may be held for ever.
+        self._require_no_fork()
+        with self._turn:
+            self._require_alive()
+            self._require_seq(expected_seq)
+            records, data = self._compose(events, run)
+            if records:
+                self._write(data)
+                self.seq, self._prev = records[-1].seq, records[-1].line_sha256
+                self._size_bytes += len(data)
+            return records
+
+    def close(self) -> None:
+        """Release the lock and the file. A forked child only loses its copy of the file."""
+        self._death = self._death or "it was closed"
+        self._file.close()
+
+    def _require_seq(self, expected: int | None) -> None:
+        if expected is not None and expected != self.seq:
+            raise SeqConflictError(
+                f"The log of {self.pipeline} has {self.seq} records where {expected} were expected; read it again.",
+                pipeline=self.pipeline,
+                expected=expected,
+                actual=self.seq,
+            )
+
+    def _compose(self, events: Sequence[Event], run: str) -> tuple[list[Record], bytes]:
+        records: list[Record] = []
+        lines: list[bytes] = []
+        prev = self._prev
+        for seq, (type_, data) in enumerate(events, self.seq + 1):
+            envelope: dict[str, Any] = {
+                "seq": seq,
+                # Read for each record: times of one log need not ascend, seq does.
+                "time": self._clock().isoformat(timespec="microseconds")[:26] + "Z",
+                "type": type_,
+                "pipeline": self.pipeline,
+                "run": run,
+                # All that this writer found or acknowledged is durable; the rest of this batch isn't yet.
+                "dur": self.seq,
+                "prev": prev,
+            }
+            line = encode(data=data, **envelope)
+            prev = hashlib.sha256(line).hexdigest()
+            # What a caller folds must be what a reader will find, so the data go through their bytes.
+            records.append(Record(data=orjson.loads(line)["data"], line_sha256=prev, **envelope))
+            lines.append(line)
+        return records, b"".join(lines)
+
+    def _write(self, data: bytes) -> None:
+        """Check the file → write once → sync → check the file again; whatever cuts this short kills the writer."""
+        self._death = "an earlier write was cut short"
+        written = 0
+        try:
+            self._require_file(self._size_bytes)
+            written = self._file.append(data)
+            if written != len(data):
+                raise OSError(f"only {written} of {len(data)} bytes could be written; is the disk full?")
+            self._file.sync()
+            self._require_file(self._size_bytes + written)
+        except OSError as error:
+            self._death = str(error)
+            self._cut_back(written)
+            raise LogStorageError(
+                f"The log of {self.pipeline} could not be written: {error}. Nothing recorded before is lost. "
+                "Mend the cause (space, permissions, disk), then repeat the command.",
+                pipeline=self.pipeline,
+            ) from error
+        self._death = None
+
+    def _require_file(self, size_bytes: int) -> None:
+        actual = self._file.size_bytes()
+        if actual is None:
+            raise OSError("the file was moved, replaced or deleted while it was being written")
+        if actual != size_bytes:
+            raise OSError(f"somebody else changed the file: it has {actual} bytes instead of {size_bytes}")
+
+    def _cut_back(self, written: int) -> None:
+        """Try to remove our half-written batch, nobody else's bytes; what this can't do, the next opening does."""
+        try:
+            if written and self._file.size_bytes() == self._size_bytes + written:
+                self._file.truncate(self._size_bytes)
+        except OSError as error:
+            self._death = f"{self._death}; then {error}"
+
+    def _require_no_fork(self) -> None:
+        if os.getpid() != self._owner_pid:
+            self._death = "this process is a fork of the one that opened it"
+            self._require_alive()
+
+    def _require_alive(self) -> None:
+        if self._death is not None:
+            raise WriterDeadError(
+                f"The log of {self.pipeline} is closed for writing: {self._death}. Repeat the command.",
+                pipeline=self.pipeline,
+            )
