@@ -1,0 +1,301 @@
+"""One class per event of a pipeline, its stable type name, and the way to and from a record's `data`.
+
+A type name, once released, is stable for ever, and so is the meaning of its fields; a class may gain optional
+fields. docs/events.md lists them all. The store's own `log.*` types are not here: they are facts about the
+log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import attrs
+from attrs import frozen
+
+from eventlog.values import Value
+
+Json = dict[str, Any]
+
+
+class EventDataError(ValueError):
+    """The data of a record are not those of its type; the message names the field."""
+
+
+@frozen(eq=False, repr=False)
+class ArtifactRef(Value):
+    """A file that a stage made: where it is below the pipeline's artifact folder, its digest and its size."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+@frozen(eq=False, repr=False)
+class StageError(Value):
+    """Why a stage or a call failed, in our own words; what a provider said is the artifact `details`."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    provider: str | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    retry_after_s: float | None = None
+    details: ArtifactRef | None = None
+
+
+@frozen(eq=False, repr=False)
+class Event(Value):
+    """Base of all events; `type` is the record's type name."""
+
+    type: ClassVar[str]
+
+
+@frozen(eq=False, repr=False)
+class PipelineCreated(Event):
+    """The first event of a pipeline: which bytes it is about. `input` is {name, size_bytes, sha256}."""
+
+    type: ClassVar[str] = "pipeline.created"
+    input: Json
+    evt_version: str
+
+
+@frozen(eq=False, repr=False)
+class InputSeen(Event):
+    """The same bytes were met under another name."""
+
+    type: ClassVar[str] = "input.seen"
+    name: str | Json
+
+
+@frozen(eq=False, repr=False)
+class RunStarted(Event):
+    """An invocation begins to append.
+
+    Attributes:
+        named: options that the user named in this invocation.
+        options: all options as resolved, with the source of each: {name: {value, source}}.
+        plan: what is about to happen, per stage: {stage: {decision, cause?, attempt?}}.
+        reset: the options recorded before were forgotten.
+    """
+
+    type: ClassVar[str] = "run.started"
+    user: str
+    pid: int
+    host: str
+    boot_id: str
+    versions: Json
+    named: Json
+    options: Json
+    plan: Json
+    reset: bool = False
+    input_path: str | Json | None = None
+
+
+@frozen(eq=False, repr=False)
+class RunFinished(Event):
+    """An invocation ends; `outcome` is completed, failed, interrupted, waiting or needs_decision."""
+
+    type: ClassVar[str] = "run.finished"
+    outcome: str
+    duration_s: float
+
+
+@frozen(eq=False, repr=False)
+class StageStarted(Event):
+    """An attempt begins.
+
+    Attributes:
+        key: what decides the result; equal keys, equal results.
+        version: the stage's semantic version, part of the key.
+        cause: why it runs: first, named, upstream, refresh or remade.
+        changes: what differs from the last success: [{field, was, now, source}].
+        options: the options that enter the key.
+        inputs: the digests that enter the key, by name.
+    """
+
+    type: ClassVar[str] = "stage.started"
+    stage: str
+    attempt: int
+    key: str
+    version: int
+    cause: str
+    changes: tuple[Json, ...]
+    options: Json
+    inputs: Json
+
+
+@frozen(eq=False, repr=False)
+class StageSucceeded(Event):
+    """An attempt ends with its outputs on stable storage."""
+
+    type: ClassVar[str] = "stage.succeeded"
+    stage: str
+    attempt: int
+    outputs: tuple[ArtifactRef, ...]
+    metadata: Json
+    duration_s: float
+
+
+@frozen(eq=False, repr=False)
+class StageFailed(Event):
+    """An attempt ends without a result."""
+
+    type: ClassVar[str] = "stage.failed"
+    stage: str
+    attempt: int
+    error: StageError
+    duration_s: float
+
+
+@frozen(eq=False, repr=False)
+class StageInterrupted(Event):
+    """An attempt was stopped, or its process died: written by the run itself or by the next one."""
+
+    type: ClassVar[str] = "stage.interrupted"
+    stage: str
+    attempt: int
+
+
+@frozen(eq=False, repr=False)
+class CallStarted(Event):
+    """A unit of an attempt that is worth keeping by itself is about to be asked for.
+
+    Attributes:
+        call: its id, unique in the pipeline.
+        unit: which part of the recording, for people, e.g. `0.00-45.30`.
+        request: digest of everything that decides the answer.
+    """
+
+    type: ClassVar[str] = "call.started"
+    call: str
+    stage: str
+    attempt: int
+    provider: str
+    operation: str
+    unit: str
+    request: str
+    billable: bool
+
+
+@frozen(eq=False, repr=False)
+class CallSucceeded(Event):
+    """The answer of a call is stored; `found`: it was already there when the next run looked."""
+
+    type: ClassVar[str] = "call.succeeded"
+    call: str
+    response: ArtifactRef
+    latency_s: float
+    found: bool = False
+
+
+@frozen(eq=False, repr=False)
+class CallReused(Event):
+    """An equal request was answered before; `of` is that call."""
+
+    type: ClassVar[str] = "call.reused"
+    stage: str
+    attempt: int
+    unit: str
+    request: str
+    of: str
+
+
+@frozen(eq=False, repr=False)
+class CallFailed(Event):
+    """A call ended without a usable answer; `kind` is the class of failure."""
+
+    type: ClassVar[str] = "call.failed"
+    call: str
+    kind: str
+    error: StageError
+    billable: bool
+
+
+@frozen(eq=False, repr=False)
+class ArtifactMissing(Event):
+    """A file that something needs is gone or changed; `found` is missing or changed."""
+
+    type: ClassVar[str] = "artifact.missing"
+    path: str
+    found: str
+
+
+EVENTS: dict[str, type[Event]] = {
+    event.type: event
+    for event in (
+        PipelineCreated,
+        InputSeen,
+        RunStarted,
+        RunFinished,
+        StageStarted,
+        StageSucceeded,
+        StageFailed,
+        StageInterrupted,
+        CallStarted,
+        CallSucceeded,
+        CallReused,
+        CallFailed,
+        ArtifactMissing,
+    )
+}
+
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (float, int),
+    "bool": (bool,),
+    "Json": (dict,),
+    "None": (type(None),),
+}
+_NESTED = {"ArtifactRef": ArtifactRef, "StageError": StageError}
+
+
+def to_data(event: Event) -> Json:
+    """Return the record data of an event; fields that are None are left out."""
+    data: Json = _plain(event)
+    return data
+
+
+def from_data(type_name: str, data: Mapping[str, Any]) -> Event | None:
+    """Return the event of a record; None for a type that this version does not know.
+
+    Raises:
+        EventDataError: a field is missing or of the wrong kind. Unknown fields are passed over.
+    """
+    event_class = EVENTS.get(type_name)
+    return None if event_class is None else _build(event_class, data)
+
+
+def _plain(value: Any) -> Any:
+    if attrs.has(type(value)):
+        pairs = ((field.name, getattr(value, field.name)) for field in attrs.fields(type(value)))
+        return {name: _plain(item) for name, item in pairs if item is not None}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _build(cls: type[Any], data: Mapping[str, Any]) -> Any:
+    arguments = {}
+    for field in attrs.fields(cls):
+        if field.name in data:
+            arguments[field.name] = _value(str(field.type), data[field.name], f"{cls.__name__}.{field.name}")
+        elif field.default is attrs.NOTHING:
+            raise EventDataError(f"{cls.__name__} lacks {field.name}")
+    return cls(**arguments)
+
+
+def _value(kind: str, value: Any, where: str) -> Any:
+    """Return the value as its annotation says, which is written in the few forms that this file uses."""
+    if kind.startswith("tuple["):
+        if not isinstance(value, list):
+            raise EventDataError(f"{where} is no list")
+        return tuple(_value(kind[6:-6], item, where) for item in value)
+    for option in kind.split(" | "):
+        if option in _NESTED and isinstance(value, dict):
+            return _build(_NESTED[option], value)
+        if type(value) in _PLAIN.get(option, ()):
+            return value
+    raise EventDataError(f"{where} is no {kind}")

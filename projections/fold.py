@@ -1,0 +1,184 @@
+"""State after one more record, state after many. Pure and total: no record makes it raise.
+
+An impossible transition or a record whose data don't fit its type becomes a finding; an unknown type is kept.
+Both block the plan, so that nothing is spent on a log that is half understood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from attrs import evolve as changed
+
+from eventlog.record import Record
+from projections import events as ev
+from projections.state import (
+    FAILED,
+    INTERRUPTED,
+    STARTED,
+    SUCCEEDED,
+    Attempt,
+    Call,
+    Finding,
+    PipelineState,
+    Run,
+)
+
+SEALED = "log.sealed"
+RECOVERED = "log.recovered"
+
+
+def initial_state(pipeline_id: str) -> PipelineState:
+    """Return the state of a pipeline whose log is empty."""
+    return PipelineState(pipeline_id)
+
+
+def fold(state: PipelineState, records: Iterable[Record]) -> PipelineState:
+    """Return the state after many records."""
+    for record in records:
+        state = evolve(state, record)
+    return state
+
+
+def evolve(state: PipelineState, record: Record) -> PipelineState:
+    """Return the state after one more record."""
+    state = changed(
+        state,
+        seq=record.seq,
+        created_at=state.created_at or record.time,
+        last_updated=record.time,
+        sealed=record.type == SEALED,
+    )
+    if record.type.startswith("log."):
+        return _store_event(state, record)
+    try:
+        event = ev.from_data(record.type, record.data)
+    except ev.EventDataError as error:
+        return _finding(state, record, f"its data are wrong: {error}")
+    if event is None:
+        return changed(state, unknown=(*state.unknown, (record.seq, record.type)))
+    return _apply(state, record, event)
+
+
+def _store_event(state: PipelineState, record: Record) -> PipelineState:
+    if record.type == RECOVERED and record.data.get("uncertain"):
+        return changed(state, uncertain=True)
+    return state
+
+
+def _apply(state: PipelineState, record: Record, event: ev.Event) -> PipelineState:  # noqa: C901, PLR0911, PLR0912
+    # One case per event: the whole of what the log can say, in one place.
+    match event:
+        case ev.PipelineCreated():
+            return changed(state, input=event.input, names=(*state.names, event.input.get("name")))
+        case ev.InputSeen():
+            return changed(state, names=(*state.names, event.name))
+        case ev.RunStarted():
+            named = {**({} if event.reset else state.named), **event.named}
+            return changed(state, named=named, runs=(*state.runs, Run(record.run, event, record.time)))
+        case ev.RunFinished():
+            return _run_finished(state, record, event)
+        case ev.StageStarted():
+            return _stage_started(state, record, event)
+        case ev.StageSucceeded():
+            ending: dict[str, Any] = {
+                "outputs": event.outputs,
+                "metadata": event.metadata,
+                "duration_s": event.duration_s,
+            }
+            return _stage_ended(state, record, event.stage, event.attempt, SUCCEEDED, **ending)
+        case ev.StageFailed():
+            ending = {"error": event.error, "duration_s": event.duration_s}
+            return _stage_ended(state, record, event.stage, event.attempt, FAILED, **ending)
+        case ev.StageInterrupted():
+            return _stage_ended(state, record, event.stage, event.attempt, INTERRUPTED)
+        case ev.CallStarted():
+            return _call_started(state, record, event)
+        case ev.CallSucceeded():
+            ending = {"response": event.response, "latency_s": event.latency_s}
+            return _call_ended(state, record, event.call, SUCCEEDED, **ending)
+        case ev.CallFailed():
+            return _call_ended(state, record, event.call, FAILED, error=event.error)
+        case ev.CallReused():
+            return _call_reused(state, record, event)
+        case _:
+            return state
+
+
+def _finding(state: PipelineState, record: Record, text: str) -> PipelineState:
+    finding = Finding(record.seq, f"record {record.seq} ({record.type}): {text}")
+    return changed(state, findings=(*state.findings, finding))
+
+
+def _run_finished(state: PipelineState, record: Record, event: ev.RunFinished) -> PipelineState:
+    last = state.last_run
+    if last is None or last.id != record.run or last.outcome is not None:
+        return _finding(state, record, "no run of this id is under way")
+    ended = changed(last, outcome=event.outcome, finished_at=record.time, duration_s=event.duration_s)
+    return changed(state, runs=(*state.runs[:-1], ended))
+
+
+def _stage_started(state: PipelineState, record: Record, event: ev.StageStarted) -> PipelineState:
+    before = state.attempts.get(event.stage, ())
+    if event.attempt != len(before) + 1:
+        return _finding(state, record, f"attempt {event.attempt} where {len(before) + 1} is due")
+    if before and before[-1].status == STARTED:
+        return _finding(state, record, f"attempt {before[-1].number} has not ended")
+    return _with_attempts(state, event.stage, (*before, Attempt(event, record.run, record.time)))
+
+
+def _stage_ended(
+    state: PipelineState, record: Record, stage: str, number: int, status: str, **ending: Any
+) -> PipelineState:
+    attempts = state.attempts.get(stage, ())
+    if not attempts or attempts[-1].number != number or attempts[-1].status != STARTED:
+        return _finding(state, record, f"attempt {number} of {stage} is not under way")
+    ended = changed(attempts[-1], status=status, ended_at=record.time, **ending)
+    return _with_attempts(state, stage, (*attempts[:-1], ended))
+
+
+def _with_attempts(state: PipelineState, stage: str, attempts: tuple[Attempt, ...]) -> PipelineState:
+    return changed(state, attempts={**state.attempts, stage: attempts})
+
+
+def _call_started(state: PipelineState, record: Record, event: ev.CallStarted) -> PipelineState:
+    if event.call in state.calls:
+        return _finding(state, record, f"there is a call {event.call} already")
+    if not _is_under_way(state, event.stage, event.attempt):
+        return _finding(state, record, f"attempt {event.attempt} of {event.stage} is not under way")
+    call = Call(
+        id=event.call,
+        stage=event.stage,
+        attempt=event.attempt,
+        provider=event.provider,
+        operation=event.operation,
+        unit=event.unit,
+        request=event.request,
+        billable=event.billable,
+        started_at=record.time,
+    )
+    return changed(state, calls={**state.calls, call.id: call})
+
+
+def _call_ended(state: PipelineState, record: Record, call_id: str, status: str, **ending: Any) -> PipelineState:
+    call = state.calls.get(call_id)
+    if call is None or call.status != STARTED:
+        return _finding(state, record, f"no call {call_id} is under way")
+    return changed(state, calls={**state.calls, call_id: changed(call, status=status, **ending)})
+
+
+def _call_reused(state: PipelineState, record: Record, event: ev.CallReused) -> PipelineState:
+    call = state.calls.get(event.of)
+    if call is None or call.status != SUCCEEDED:
+        return _finding(state, record, f"there is no answer of a call {event.of}")
+    if not _is_under_way(state, event.stage, event.attempt):
+        return _finding(state, record, f"attempt {event.attempt} of {event.stage} is not under way")
+    attempts = state.attempts[event.stage]
+    counted = changed(attempts[-1], calls_reused=attempts[-1].calls_reused + 1)
+    return _with_attempts(state, event.stage, (*attempts[:-1], counted))
+
+
+def _is_under_way(state: PipelineState, stage: str, number: int) -> bool:
+    attempts = state.attempts.get(stage, ())
+    return bool(attempts) and attempts[-1].number == number and attempts[-1].status == STARTED

@@ -1,0 +1,46 @@
+"""The stages as data: their order, what each reads, their versions, and the options with defaults."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+AUDIO_CONVERSION: Final = "audio_conversion"
+DIARIZATION: Final = "diarization"
+TRANSCRIPTION: Final = "transcription"
+MERGE: Final = "merge"
+EXPORT: Final = "export"
+
+STAGES: Final = (AUDIO_CONVERSION, DIARIZATION, TRANSCRIPTION, MERGE, EXPORT)
+
+READS: Final[dict[str, tuple[str, ...]]] = {
+    AUDIO_CONVERSION: (),
+    DIARIZATION: (AUDIO_CONVERSION,),
+    TRANSCRIPTION: (AUDIO_CONVERSION,),
+    MERGE: (DIARIZATION, TRANSCRIPTION),
+    EXPORT: (MERGE,),
+}
+"""Whose outputs a stage reads. A transcriber without word times reads the turns as well."""
+
+VERSIONS: Final[dict[str, int]] = {
+    AUDIO_CONVERSION: 1,
+    DIARIZATION: 1,
+    TRANSCRIPTION: 1,
+    MERGE: 1,
+    EXPORT: 1,
+}
+"""Raised when the same inputs and options would give another result. Part of each stage's key: what exists is
+then reported as stale, and made again only on request."""
+
+FORMATS: Final = ("txt", "srt", "vtt", "json", "rttm")
+
+DEFAULTS: Final[dict[str, Any]] = {
+    "diarizer": "auto",
+    "speakers": None,
+    "min_speakers": None,
+    "max_speakers": None,
+    "transcriber": "auto",
+    "model": None,
+    "language": "auto",
+    "formats": list(FORMATS),
+}
+"""Every option that can change a result, with the value that it has when nobody says anything."""

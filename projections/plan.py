@@ -1,0 +1,435 @@
+"""What would happen next, and why: one decision for each stage. Pure, and the only place that decides.
+
+`evt plan` prints a plan, `evt run` carries it out and plans again after each stage. The rules are
+docs/adr/0003-what-runs-again.md; in one sentence: a success is replaced only by something that the user named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from attrs import evolve as changed
+from attrs import frozen
+
+from eventlog.values import Value
+from projections.engine import Engine
+from projections.events import ArtifactRef
+from projections.graph import (
+    AUDIO_CONVERSION,
+    DIARIZATION,
+    EXPORT,
+    READS,
+    STAGES,
+    TRANSCRIPTION,
+    VERSIONS,
+)
+from projections.options import FLAG, RESET, Option
+from projections.state import SUCCEEDED, Attempt, PipelineState
+
+REUSE, STALE, RUN, WAITING, BLOCKED = "reuse", "stale", "run", "waiting", "blocked"
+
+FIRST, NAMED, UPSTREAM, REFRESH, REMADE = "first", "named", "upstream", "refresh", "remade"
+_PASSED_ON = frozenset({FIRST, NAMED, UPSTREAM, REFRESH})
+"""Causes after which a new output makes the stages behind it run: the user asked for them. A file that was only
+made again (remade) leaves them stale at most."""
+
+
+@frozen(eq=False, repr=False)
+class Surroundings(Value):
+    """What the plan must know besides the log and the wishes; gathered by whoever asks for the plan.
+
+    Attributes:
+        diarizers, transcribers: the engines by name.
+        local_transcriber: the best local transcriber that is ready, for `auto`.
+        missing: paths of artifacts that are gone or changed.
+        delivered: digests of exports that lie where the user wants them; nothing else needs their artifacts.
+        recording_at_hand: the recording can be read again.
+        deliver: the user wants the exports in a folder; if not, nothing needs the export artifacts.
+        versions: the semantic version of each stage.
+    """
+
+    diarizers: Mapping[str, Engine]
+    transcribers: Mapping[str, Engine]
+    local_transcriber: str
+    missing: frozenset[str] = frozenset()
+    delivered: frozenset[str] = frozenset()
+    recording_at_hand: bool = True
+    deliver: bool = True
+    versions: Mapping[str, int] = VERSIONS
+
+
+@frozen(eq=False, repr=False)
+class Change(Value):
+    """One field of a stage's key that differs from the success that is there; `source` says who changed it."""
+
+    field: str
+    was: Any
+    now: Any
+    source: str
+
+
+@frozen(eq=False, repr=False)
+class StagePlan(Value):
+    """The decision for one stage.
+
+    Attributes:
+        decision: reuse, stale, run, waiting or blocked.
+        reason: the decision in words.
+        cause: why it runs: first, named, upstream, refresh or remade; empty unless it runs.
+        changes: what differs from the success that is reused or replaced.
+        key: what decides the result; None while an input has still to be made.
+        options, inputs: what enters the key.
+        version: the stage's semantic version, also part of the key.
+        engine: the provider that would work, for the two stages that have one.
+        engine_name: the name by which it was asked for.
+        reused: the attempt whose outputs stand for the stage.
+    """
+
+    stage: str
+    decision: str
+    reason: str
+    cause: str = ""
+    changes: tuple[Change, ...] = ()
+    key: str | None = None
+    options: Mapping[str, Any] = {}
+    inputs: Mapping[str, str] = {}
+    version: int = 1
+    engine: Engine | None = None
+    engine_name: str = ""
+    reused: Attempt | None = None
+
+
+@frozen(eq=False, repr=False)
+class Plan(Value):
+    """The decisions in stage order, and notes about wishes that have no effect."""
+
+    stages: tuple[StagePlan, ...]
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, stage: str) -> StagePlan:
+        return self.stages[STAGES.index(stage)]
+
+    @property
+    def resume_point(self) -> tuple[str, ...]:
+        """The stages that would start next; empty when nothing can or need be done."""
+        return tuple(step.stage for step in self.stages if step.decision == RUN)
+
+    @property
+    def is_done(self) -> bool:
+        """Every stage has an output that counts."""
+        return all(step.decision in {REUSE, STALE} for step in self.stages)
+
+    @property
+    def blocked(self) -> tuple[StagePlan, ...]:
+        """The stages that wait for the user."""
+        return tuple(step for step in self.stages if step.decision == BLOCKED)
+
+
+def make_plan(
+    state: PipelineState,
+    options: Mapping[str, Option],
+    around: Surroundings,
+    refresh: frozenset[str] = frozenset(),
+) -> Plan:
+    """Return what each stage would do next.
+
+    First every stage is held against its successes, in stage order; then, from the wanted deliveries back, a
+    success whose files are gone is made again, but only if something that must run, or be delivered, reads it.
+    """
+    if (trouble := _trouble(state)) is not None:
+        return Plan(tuple(StagePlan(stage, BLOCKED, trouble) for stage in STAGES))
+    steps: dict[str, StagePlan] = {}
+    for stage in STAGES:
+        steps[stage] = _forward(stage, state, options, around, steps, refresh)
+    _remake_what_is_needed(steps, around)
+    return Plan(tuple(steps.values()), tuple(_idle_wishes(steps, options)))
+
+
+def stage_key(stage: str, version: int, options: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """Return the digest of everything that decides a stage's result.
+
+    A stored form: changing it makes every success of every pipeline stale.
+    """
+    content = {"stage": stage, "version": version, "options": dict(options), "inputs": dict(inputs)}
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _trouble(state: PipelineState) -> str | None:
+    if state.findings:
+        return f"the log makes no sense to this evt: {state.findings[0].text}"
+    foreign = next(((seq, name) for seq, name in state.unknown if not name.startswith("note.")), None)
+    if foreign is not None:
+        return f"the log holds {foreign[1]!r} (record {foreign[0]}), written by a newer evt; install that version"
+    return None
+
+
+def _forward(
+    stage: str,
+    state: PipelineState,
+    options: Mapping[str, Option],
+    around: Surroundings,
+    steps: Mapping[str, StagePlan],
+    refresh: frozenset[str],
+) -> StagePlan:
+    name = _engine_name(stage, options, around, steps)
+    engine, lacking = _engine(stage, name, options, around)
+    pending = [name for name in _reads(stage, engine) if steps[name].reused is None or steps[name].decision == RUN]
+    successes = [attempt for attempt in state.attempts.get(stage, ()) if attempt.status == SUCCEEDED]
+    if pending and lacking is not None and not successes:
+        return StagePlan(stage, BLOCKED, lacking, engine=engine, engine_name=name)
+    if pending:
+        return StagePlan(stage, WAITING, f"waits for {' and '.join(pending)}", engine=engine, engine_name=name)
+    version = around.versions[stage]
+    chosen = _key_options(stage, options, engine)
+    inputs = _inputs(stage, state, steps, engine)
+    step = StagePlan(
+        stage,
+        RUN,
+        "not done yet",
+        cause=FIRST,
+        key=stage_key(stage, version, chosen, inputs),
+        options=chosen,
+        inputs=inputs,
+        version=version,
+        engine=engine,
+        engine_name=name,
+    )
+    if successes:
+        step = _against_successes(step, successes, options, around, steps)
+    if stage in refresh and not _made_since(step, state):
+        step = changed(step, decision=RUN, cause=REFRESH, reason="to be refreshed", reused=None)
+    return _blocked_if(step, lacking, around)
+
+
+def _made_since(step: StagePlan, state: PipelineState) -> bool:
+    """Say whether the run that is under way has already refreshed this stage."""
+    run = state.last_run
+    return (
+        step.reused is not None
+        and run is not None
+        and run.outcome is None
+        and step.reused.run == run.id
+        and step.reused.started.cause == REFRESH
+    )
+
+
+def _blocked_if(step: StagePlan, lacking: str | None, around: Surroundings) -> StagePlan:
+    if step.decision != RUN:
+        return step
+    if lacking is not None:
+        return changed(step, decision=BLOCKED, reason=lacking)
+    if step.stage == AUDIO_CONVERSION and not around.recording_at_hand:
+        return changed(
+            step, decision=BLOCKED, reason="the recording itself is needed; name its file, or --input FILE"
+        )
+    return step
+
+
+def _reads(stage: str, engine: Engine | None) -> tuple[str, ...]:
+    if stage == TRANSCRIPTION and engine is not None and not engine.word_times:
+        return (AUDIO_CONVERSION, DIARIZATION)
+    return READS[stage]
+
+
+def _engine_name(
+    stage: str, options: Mapping[str, Option], around: Surroundings, steps: Mapping[str, StagePlan]
+) -> str:
+    if stage == DIARIZATION:
+        wanted: str = options["diarizer"].value
+        return _automatic_diarizer(options, steps) if wanted == "auto" else wanted
+    if stage == TRANSCRIPTION:
+        wanted = options["transcriber"].value
+        return around.local_transcriber if wanted == "auto" else wanted
+    return ""
+
+
+def _engine(
+    stage: str, name: str, options: Mapping[str, Option], around: Surroundings
+) -> tuple[Engine | None, str | None]:
+    """Return the engine of a stage and what it lacks, in words."""
+    if not name:
+        return None, None
+    table = around.diarizers if stage == DIARIZATION else around.transcribers
+    engine = table.get(name)
+    if engine is None:
+        return Engine(name, 0), f"there is no {stage} engine {name!r}; there are: {', '.join(sorted(table))}"
+    return engine, engine.lacking or _foreign_language(engine, options["language"])
+
+
+def _automatic_diarizer(options: Mapping[str, Option], steps: Mapping[str, StagePlan]) -> str:
+    """Take `channels` where channels carry different speech, unless another number of speakers is asked for."""
+    converted = steps[AUDIO_CONVERSION].reused
+    channels = len(converted.metadata.get("pcm", {})) - 1 if converted else 0
+    return "channels" if channels > 1 and options["speakers"].value in {None, channels} else "builtin"
+
+
+def _foreign_language(engine: Engine, language: Option) -> str | None:
+    if engine.languages is None or language.value in {"auto", *engine.languages}:
+        return None
+    spoken = ", ".join(engine.languages)
+    return f"{engine.name} transcribes {spoken} only, not {language.value}; choose another --transcriber"
+
+
+def _key_options(stage: str, options: Mapping[str, Option], engine: Engine | None) -> dict[str, Any]:
+    if engine is not None:
+        chosen = {name: options[name].value for name in engine.key_options}
+        return {"provider": engine.name, "provider_version": engine.version, **chosen}
+    return {"formats": sorted(options["formats"].value)} if stage == EXPORT else {}
+
+
+def _inputs(
+    stage: str, state: PipelineState, steps: Mapping[str, StagePlan], engine: Engine | None
+) -> dict[str, str]:
+    """Return the digests of what a stage reads: of PCM for audio, of the file for everything else."""
+    if stage == AUDIO_CONVERSION:
+        return {"recording": state.input.get("sha256", "")}
+    inputs: dict[str, str] = {}
+    for name in _reads(stage, engine):
+        attempt = steps[name].reused
+        assert attempt is not None
+        if name == AUDIO_CONVERSION:
+            inputs |= _audio_inputs(stage, attempt, engine)
+        else:
+            inputs[name] = attempt.outputs[0].sha256
+    return inputs
+
+
+def _audio_inputs(stage: str, converted: Attempt, engine: Engine | None) -> dict[str, str]:
+    pcm: dict[str, str] = dict(converted.metadata.get("pcm", {}))
+    by_channel = stage == TRANSCRIPTION or (engine is not None and engine.name == "channels")
+    mix = pcm.pop("audio", "")
+    return pcm if by_channel and pcm else {"audio": mix}
+
+
+def _against_successes(
+    step: StagePlan,
+    successes: Sequence[Attempt],
+    options: Mapping[str, Option],
+    around: Surroundings,
+    steps: Mapping[str, StagePlan],
+) -> StagePlan:
+    """Choose among the successes: one of this key, else the newest that no named wish speaks against."""
+    newest_first = sorted(successes, key=lambda attempt: (not _is_whole(attempt, around), -attempt.number))
+    for attempt in newest_first:
+        if attempt.started.key == step.key:
+            return changed(step, decision=REUSE, cause="", reason="done", reused=attempt)
+    compared = [(attempt, _changes(step, attempt, options, steps)) for attempt in newest_first]
+    for attempt, changes in compared:
+        if not any(change.source in {"named", "upstream"} for change in changes):
+            reason = f"done before {_in_words(changes)}; --refresh {step.stage} makes it again"
+            return changed(step, decision=STALE, cause="", reason=reason, changes=changes, reused=attempt)
+    changes = compared[0][1]
+    cause = NAMED if any(change.source == "named" for change in changes) else UPSTREAM
+    return changed(step, cause=cause, reason=_in_words(changes), changes=changes)
+
+
+def _changes(
+    step: StagePlan, attempt: Attempt, options: Mapping[str, Option], steps: Mapping[str, StagePlan]
+) -> tuple[Change, ...]:
+    was = {**attempt.started.options, **_prefixed(attempt.started.inputs), "version": attempt.started.version}
+    now = {**step.options, **_prefixed(step.inputs), "version": step.version}
+    return tuple(
+        Change(field, was.get(field), now.get(field), _source(step.stage, field, options, steps))
+        for field in sorted({*was, *now})
+        if was.get(field) != now.get(field)
+    )
+
+
+def _prefixed(inputs: Mapping[str, str]) -> dict[str, str]:
+    return {f"input.{name}": digest for name, digest in inputs.items()}
+
+
+def _source(stage: str, field: str, options: Mapping[str, Option], steps: Mapping[str, StagePlan]) -> str:
+    """Say who changed a field: named, upstream, or something that nobody asked for."""
+    if field.startswith("input."):
+        producer = steps.get(field.removeprefix("input."), steps.get(AUDIO_CONVERSION))
+        made = producer.reused if producer else None
+        return "upstream" if made is not None and made.started.cause in _PASSED_ON else "remade"
+    if field == "provider":
+        return _provider_source(options["diarizer" if stage == DIARIZATION else "transcriber"])
+    if field in options:
+        return "named" if options[field].is_named else options[field].source
+    return "evt"
+
+
+def _provider_source(option: Option) -> str:
+    """Tell a provider that was asked for from one that `auto`, recorded long ago, now means."""
+    asked_now = option.source in {FLAG, RESET}
+    return "named" if asked_now or (option.is_named and option.value != "auto") else option.source
+
+
+def _in_words(changes: Iterable[Change]) -> str:
+    return "; ".join(_change_in_words(change) for change in changes)
+
+
+def _change_in_words(change: Change) -> str:
+    if change.field.startswith("input."):
+        return f"{change.field.removeprefix('input.')} was made again"
+    origin = {
+        "named": "named by you",
+        "evt": "changed by an upgrade",
+        "default": "the default",
+        "file": "from a configuration file",
+        "environment": "from the environment",
+    }
+    return (
+        f"{change.field}: {_shown(change.was)} → {_shown(change.now)}, {origin.get(change.source, change.source)}"
+    )
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _is_whole(attempt: Attempt, around: Surroundings) -> bool:
+    return not any(ref.path in around.missing for ref in attempt.outputs)
+
+
+def _remake_what_is_needed(steps: dict[str, StagePlan], around: Surroundings) -> None:
+    """Walk back from the deliveries: a success whose files are gone runs again only if somebody reads them."""
+    needed: set[str] = set()
+    for stage in reversed(STAGES):
+        step = steps[stage]
+        if step.reused is not None:
+            wanted = [ref for ref in step.reused.outputs if _is_needed(ref, stage, needed, around)]
+            if any(ref.path in around.missing for ref in wanted):
+                gone = ", ".join(ref.path for ref in wanted if ref.path in around.missing)
+                remade = changed(step, decision=RUN, cause=REMADE, reason=f"{gone} is gone and needed", reused=None)
+                steps[stage] = step = _blocked_if(remade, step.engine.lacking if step.engine else None, around)
+        if step.decision in {RUN, WAITING}:
+            needed |= set(_reads(stage, step.engine))
+    for stage in STAGES:
+        _wait_for_inputs(steps, stage)
+
+
+def _is_needed(ref: ArtifactRef, stage: str, needed: set[str], around: Surroundings) -> bool:
+    if stage == EXPORT:
+        return around.deliver and ref.sha256 not in around.delivered
+    return stage in needed
+
+
+def _wait_for_inputs(steps: dict[str, StagePlan], stage: str) -> None:
+    step = steps[stage]
+    pending = [name for name in _reads(stage, step.engine) if steps[name].reused is None]
+    if step.decision == RUN and pending:
+        reason = f"{step.reason}; waits for {' and '.join(pending)}"
+        steps[stage] = changed(step, decision=WAITING, reason=reason)
+
+
+def _idle_wishes(steps: Mapping[str, StagePlan], options: Mapping[str, Option]) -> Iterable[str]:
+    """Yield a note for each option that the user named and that nothing uses."""
+    engines = [step.engine for step in steps.values() if step.engine is not None]
+    used = {name for engine in engines for name in engine.key_options} | {
+        "diarizer",
+        "transcriber",
+        "formats",
+    }
+    speaks = any(engine.languages for engine in engines)
+    for name, option in options.items():
+        is_idle = option.source == "flag" and option.value is not None and name not in used
+        if is_idle and not (name == "language" and speaks):
+            names = " and ".join(engine.name for engine in engines)
+            yield f"--{name.replace('_', '-')} {option.value} has no effect with {names}"

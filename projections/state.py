@@ -1,0 +1,191 @@
+"""What a pipeline's log says, as one value: PipelineState and its parts. Built only by `fold`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+from eventlog.values import Value
+from projections.events import ArtifactRef, RunStarted, StageError, StageStarted
+from projections.graph import STAGES
+
+STARTED, SUCCEEDED, FAILED, INTERRUPTED = "started", "succeeded", "failed", "interrupted"
+
+
+@frozen(eq=False, repr=False)
+class Call(Value):
+    """One call and how it ended; `status` is started, succeeded or failed."""
+
+    id: str
+    stage: str
+    attempt: int
+    provider: str
+    operation: str
+    unit: str
+    request: str
+    billable: bool
+    started_at: str
+    status: str = STARTED
+    response: ArtifactRef | None = None
+    latency_s: float | None = None
+    error: StageError | None = None
+
+
+@frozen(eq=False, repr=False)
+class Attempt(Value):
+    """One try of one stage; `status` is started, succeeded, failed or interrupted."""
+
+    started: StageStarted
+    run: str
+    started_at: str
+    status: str = STARTED
+    ended_at: str | None = None
+    duration_s: float | None = None
+    outputs: tuple[ArtifactRef, ...] = ()
+    metadata: Mapping[str, Any] = {}
+    error: StageError | None = None
+    calls_reused: int = 0
+
+    @property
+    def stage(self) -> str:
+        """The stage that is tried."""
+        return self.started.stage
+
+    @property
+    def number(self) -> int:
+        """The attempt's number in its stage, from 1."""
+        return self.started.attempt
+
+
+@frozen(eq=False, repr=False)
+class Run(Value):
+    """One invocation that appended; `outcome` is None until it said how it ended."""
+
+    id: str
+    started: RunStarted
+    started_at: str
+    outcome: str | None = None
+    finished_at: str | None = None
+    duration_s: float | None = None
+
+
+@frozen(eq=False, repr=False)
+class Finding(Value):
+    """Something in the log that this version can't make sense of; it blocks the plan."""
+
+    seq: int
+    text: str
+
+
+@frozen(eq=False, repr=False)
+class Checkpoint(Value):
+    """What the last finished attempt of a stage left."""
+
+    stage: str
+    timestamp: str
+    success: bool
+    output_file: str | None
+    metadata: Mapping[str, Any]
+    error: StageError | None
+
+
+@frozen(eq=False, repr=False)
+class PipelineState(Value):
+    """Everything that is known of a pipeline, from its log alone.
+
+    Attributes:
+        input: {name, size_bytes, sha256} of the recording, as first seen.
+        names: every name under which the recording was met, in that order.
+        attempts: per stage, in the order in which they began.
+        calls: every call by its id.
+        named: the options that the user named, the latest value of each.
+        findings: what makes no sense; any finding blocks the plan.
+        unknown: (seq, type) of records of a type that this version does not know.
+        sealed: the last record is a seal.
+        uncertain: a cut at recovery may have held more than an unfinished write.
+    """
+
+    pipeline_id: str
+    seq: int = 0
+    created_at: str | None = None
+    last_updated: str | None = None
+    input: Mapping[str, Any] = {}
+    names: tuple[Any, ...] = ()
+    runs: tuple[Run, ...] = ()
+    attempts: Mapping[str, tuple[Attempt, ...]] = {}
+    calls: Mapping[str, Call] = {}
+    named: Mapping[str, Any] = {}
+    findings: tuple[Finding, ...] = ()
+    unknown: tuple[tuple[int, str], ...] = ()
+    sealed: bool = False
+    uncertain: bool = False
+
+    @property
+    def input_file(self) -> Any:
+        """The recording's name when first seen; {"bytes_hex": …} where it is not text."""
+        return self.input.get("name")
+
+    @property
+    def last_run(self) -> Run | None:
+        """The newest run."""
+        return self.runs[-1] if self.runs else None
+
+    @property
+    def status(self) -> str:
+        """The last run's outcome; `unfinished` where it said none, `new` where there was no run."""
+        return "new" if self.last_run is None else self.last_run.outcome or "unfinished"
+
+    @property
+    def current_stages(self) -> tuple[str, ...]:
+        """The stages whose newest attempt began and has not ended."""
+        return self._stages_where(lambda attempts: attempts[-1].status == STARTED)
+
+    @property
+    def current_stage(self) -> str | None:
+        """The first of the current stages."""
+        return next(iter(self.current_stages), None)
+
+    @property
+    def completed_stages(self) -> tuple[str, ...]:
+        """The stages whose last finished attempt succeeded."""
+        return tuple(name for name, point in self.checkpoints.items() if point.success)
+
+    @property
+    def failed_stages(self) -> tuple[str, ...]:
+        """The stages whose last finished attempt failed."""
+        return tuple(name for name, point in self.checkpoints.items() if not point.success)
+
+    @property
+    def failed_stage(self) -> str | None:
+        """The first of the failed stages."""
+        return next(iter(self.failed_stages), None)
+
+    @property
+    def checkpoints(self) -> dict[str, Checkpoint]:
+        """What the last finished attempt of each stage left, in stage order."""
+        finished = {
+            stage: [a for a in self.attempts.get(stage, ()) if a.status in {SUCCEEDED, FAILED}] for stage in STAGES
+        }
+        return {stage: _checkpoint(attempts[-1]) for stage, attempts in finished.items() if attempts}
+
+    @property
+    def artifacts(self) -> tuple[ArtifactRef, ...]:
+        """Every file that the log names: outputs of attempts and answers of calls."""
+        outputs = [ref for attempts in self.attempts.values() for attempt in attempts for ref in attempt.outputs]
+        return (*outputs, *(call.response for call in self.calls.values() if call.response))
+
+    def _stages_where(self, holds: Any) -> tuple[str, ...]:
+        return tuple(stage for stage in STAGES if self.attempts.get(stage) and holds(self.attempts[stage]))
+
+
+def _checkpoint(attempt: Attempt) -> Checkpoint:
+    return Checkpoint(
+        stage=attempt.stage,
+        timestamp=attempt.ended_at or attempt.started_at,
+        success=attempt.status == SUCCEEDED,
+        output_file=attempt.outputs[0].path if attempt.outputs else None,
+        metadata=attempt.metadata,
+        error=attempt.error,
+    )
