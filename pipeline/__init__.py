@@ -1,0 +1,1 @@
+"""The effects: audio, providers, artifacts, and the one loop that runs a plan."""

@@ -1,0 +1,158 @@
+"""The files of one pipeline: written once, synced before anybody is told, verified when they are opened.
+
+`<root>/<stage>/<attempt>/<name>`. A file gets its name only when it is whole and on stable storage; until then
+it lies in the attempt's scratch folder, which the next run clears.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from attrs import frozen
+
+from eventlog.storage import PosixStorage, make_dirs_durably, sync_path
+from pipeline.errors import ArtifactMismatchError, ArtifactMissingError
+from projections.events import ArtifactRef
+
+_PIECE_BYTES = 1 << 20
+_SCRATCH = ".scratch"
+_SALT = "salt"
+
+
+@frozen
+class Artifacts:
+    """All files of one pipeline."""
+
+    root: Path
+
+    def attempt(self, stage: str, number: int) -> AttemptFolder:
+        """Return the folder of an attempt; it is made at the first write."""
+        return AttemptFolder(self, self.root / stage / str(number))
+
+    def path(self, ref: ArtifactRef) -> Path:
+        """Return where an artifact is, whether or not it is there."""
+        return self.root / ref.path
+
+    def looks_whole(self, ref: ArtifactRef) -> bool:
+        """Say whether a file of the right size is there; its content is not read."""
+        try:
+            return self.path(ref).stat().st_size == ref.size_bytes
+        except OSError:
+            return False
+
+    def is_whole(self, ref: ArtifactRef) -> bool:
+        """Say whether the file is there with the content that was recorded."""
+        try:
+            self.open(ref)
+        except (ArtifactMissingError, ArtifactMismatchError):
+            return False
+        return True
+
+    def open(self, ref: ArtifactRef) -> Path:
+        """Return the path of an artifact whose content was compared with its digest.
+
+        Raises:
+            ArtifactMissingError: the file is gone or can't be read.
+            ArtifactMismatchError: its content is not what was recorded.
+        """
+        try:
+            digest = file_sha256(self.path(ref))
+        except OSError as error:
+            raise ArtifactMissingError(
+                f"The file {self.path(ref)} is gone or can't be read ({error.strerror}). "
+                "`evt run` makes it again if something needs it."
+            ) from error
+        if digest != ref.sha256:
+            raise ArtifactMismatchError(
+                f"The file {self.path(ref)} was changed since it was made. `evt run` makes it again if needed."
+            )
+        return self.path(ref)
+
+    def read_json(self, ref: ArtifactRef) -> dict[str, Any]:
+        """Return the content of a JSON artifact, verified."""
+        content: dict[str, Any] = orjson.loads(self.open(ref).read_bytes())
+        return content
+
+    def salt(self) -> str:
+        """Return the pipeline's salt, which every JSON artifact begins with; made once, at random.
+
+        The digests of artifacts stand in the log; without a salt, the digest of a short utterance could be
+        found by guessing. One salt per pipeline, and not one per file, keeps equal content equal.
+        """
+        path = self.root / _SALT
+        try:
+            return path.read_text().strip()
+        except FileNotFoundError:
+            storage = PosixStorage()
+            make_dirs_durably(storage, str(self.root))
+            storage.write_new(f"{path}.tmp", secrets.token_hex(16).encode() + b"\n")
+            storage.rename(f"{path}.tmp", str(path))
+            storage.sync_dir(str(self.root))
+            return path.read_text().strip()
+
+    def clear_scratch(self) -> None:
+        """Remove what dead attempts left half done; only the holder of the log's lock may do this."""
+        for folder in self.root.glob(f"*/*/{_SCRATCH}"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def has_files(self) -> bool:
+        """Say whether any file of this pipeline is there."""
+        return any(path.is_file() for path in self.root.rglob("*"))
+
+
+@frozen
+class AttemptFolder:
+    """The folder of one attempt."""
+
+    _artifacts: Artifacts
+    path: Path
+
+    def scratch(self) -> Path:
+        """Return a folder for files in the making; it goes away with the attempt."""
+        folder = self.path / _SCRATCH
+        make_dirs_durably(PosixStorage(), str(folder))
+        return folder
+
+    def adopt(self, made: Path, name: str) -> ArtifactRef:
+        """Give a finished scratch file its name: sync → rename → sync the folder."""
+        storage = PosixStorage()
+        target = self.path / name
+        make_dirs_durably(storage, str(target.parent))
+        sync_path(made)
+        sha256, size_bytes = file_sha256(made), made.stat().st_size
+        storage.rename(str(made), str(target))
+        storage.sync_dir(str(target.parent))
+        return ArtifactRef(target.relative_to(self._artifacts.root).as_posix(), sha256, size_bytes)
+
+    def put_bytes(self, name: str, content: bytes) -> ArtifactRef:
+        """Store a file; the same steps as `adopt`."""
+        made = self.scratch() / name.replace("/", "-")
+        PosixStorage().write_new(str(made), content)
+        return self.adopt(made, name)
+
+    def put_json(self, name: str, value: Mapping[str, Any]) -> ArtifactRef:
+        """Store JSON values, the pipeline's salt first."""
+        return self.put_bytes(name, orjson.dumps({"salt": self._artifacts.salt(), **value}) + b"\n")
+
+    def close(self) -> None:
+        """Remove the scratch folder, if there is one."""
+        shutil.rmtree(self.path / _SCRATCH, ignore_errors=True)
+
+
+def file_sha256(path: str | Path) -> str:
+    """Return the sha256 of a file's content, read in pieces."""
+    digest = hashlib.sha256()
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while piece := os.read(fd, _PIECE_BYTES):
+            digest.update(piece)
+    finally:
+        os.close(fd)
+    return digest.hexdigest()

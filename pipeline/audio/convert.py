@@ -1,0 +1,252 @@
+"""One recording, whatever its form, becomes canonical audio: 16 kHz mono s16 FLAC. Import it lazily.
+
+The sound flows through in blocks of a second, so memory doesn't grow with length. Mono is read once. For several
+channels the first reading guesses that their mean will do; where the whole recording says otherwise, a second
+reading does it right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from math import log10
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import define, field, frozen
+
+from pipeline.audio import containers, resample, soundfiles
+from pipeline.audio.ahead import ahead
+from pipeline.audio.mix import Mix, Statistics, best_mix, mean_of, only, separate_channels
+from pipeline.errors import SourceRejectedError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pipeline.audio.source import Facts, Findings, Source
+    from pipeline.providers.base import Work
+
+MIX_NAME = "audio.flac"
+SLOWEST_HZ = 2000
+"""No recording has a lower rate; a damaged header may, and would blow up to gigabytes."""
+
+FLOOR_DB = -120.0
+
+
+@frozen
+class Track:
+    """One file written.
+
+    Attributes:
+        name: of the file in the folder.
+        channel: of the source, 0-based; None for the mix.
+        pcm_sha256: digest of the samples as s16le, mono, 16 kHz.
+        samples: how many at 16 kHz.
+    """
+
+    name: str
+    channel: int | None
+    pcm_sha256: str
+    samples: int
+
+
+@frozen
+class Conversion:
+    """What a conversion made.
+
+    Attributes:
+        tracks: the mix, then the channels that carry different speech, if they do.
+        metadata: numbers and short words about the source and what was done to it; its keys are listed at
+            `convert`.
+    """
+
+    tracks: tuple[Track, ...]
+    metadata: Mapping[str, Any]
+
+
+def convert(source: Path, folder: Path, *, work: Work) -> Conversion:
+    """Convert a recording into files of an existing folder: `audio.flac` and perhaps `channel-N.flac`.
+
+    Nothing is synced or renamed, and after an error the folder may hold parts; it is the caller's scratch space.
+    Progress is counted in seconds of the source and begins again where a second reading is needed.
+
+    Returns:
+        The files, and as metadata: size_bytes, rate_hz, channels, codec, container, tracks (audio streams) of the
+        source; duration_s, rms_dbfs and peak_dbfs of the mix (full scale is 0, silence -120); clipped_share of the
+        source's samples, 0 to 1; start_offset_s, gaps and gaps_s filled with silence; downmix (mono, single,
+        mean), downmix_channels and downmix_inverted; decoder, resampler; warnings, a list of sentences.
+
+    Raises:
+        SourceRejectedError: missing, empty, without sound, or of no known kind; another file is needed.
+        OSError: reading or writing failed; make room or check the disk, then start again.
+    """
+    size_bytes = _checked_size(source)
+    with _opened(source) as opened:
+        channels = opened.facts.channels
+        statistics = Statistics(opened.facts.rate_hz, channels)
+        guess = _Rendering(folder, {None: mean_of(channels)})
+        guess.render(opened, work, statistics)
+    if not guess.seconds:
+        raise SourceRejectedError(f"{source.name!r} holds no sound at all. Choose another file.")
+    wanted = _wanted(statistics, channels)
+    final = guess
+    if wanted != guess.mixes:
+        final = _Rendering(folder, wanted)
+        with _opened(source) as opened:
+            final.render(opened, work, None)
+    facts = _source_metadata(opened.facts, opened.findings)
+    return Conversion(
+        final.tracks(),
+        {"size_bytes": size_bytes, **facts, "clipped_share": round(statistics.clipped_share, 6)} | final.metadata(),
+    )
+
+
+def _checked_size(source: Path) -> int:
+    name = repr(str(source))
+    try:
+        stat = source.stat()
+    except OSError as error:
+        raise SourceRejectedError(f"{name} can't be found or may not be read ({error.strerror}).") from error
+    if S_ISDIR(stat.st_mode):
+        raise SourceRejectedError(f"{name} is a folder. Name the recordings in it.")
+    if not S_ISREG(stat.st_mode):
+        raise SourceRejectedError(f"{name} is not a file. Save the recording to a file first.")
+    if not stat.st_size:
+        raise SourceRejectedError(f"{name} is empty (0 bytes). Copy or download it again.")
+    return stat.st_size
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Source]:
+    """Open with the fast decoder, else with the one for everything."""
+    with ExitStack() as stack:
+        try:
+            source: Source | None = stack.enter_context(soundfiles.open_lossless(path))
+            source = source or stack.enter_context(containers.open_container(path))
+        except PermissionError as error:
+            raise SourceRejectedError(f"{path.name!r} may not be read. Change its permissions.") from error
+        if source.facts.rate_hz < SLOWEST_HZ or not source.facts.channels:
+            raise SourceRejectedError(f"{path.name!r} is damaged: its header makes no sense. Choose another file.")
+        yield source
+
+
+def _wanted(statistics: Statistics, channels: int) -> dict[int | None, Mix]:
+    """Return the mixes to write by channel, None for the mono mix of all."""
+    separate = separate_channels(statistics.levels_db())
+    return {None: best_mix(statistics), **{channel: only(channel, channels) for channel in separate}}
+
+
+@define
+class Level:
+    """The loudness of 16-bit samples: RMS and peak against full scale."""
+
+    samples: int = 0
+    energy: float = 0.0
+    peak: int = 0
+
+    def add(self, block: NDArray[np.int16]) -> None:
+        """Count a block."""
+        floats = block.astype(np.float32)
+        self.samples += len(block)
+        self.energy += float(np.einsum("n,n->", floats, floats, dtype=np.float64))
+        self.peak = max(self.peak, int(block.max(initial=0)), -int(block.min(initial=0)))
+
+    def rms_dbfs(self) -> float:
+        """Return the root mean square over everything; a full-scale sine has -3.01."""
+        return _dbfs((self.energy / max(1, self.samples)) ** 0.5)
+
+    def peak_dbfs(self) -> float:
+        """Return the largest sample."""
+        return _dbfs(self.peak)
+
+
+def _dbfs(amplitude: float) -> float:
+    return round(max(FLOOR_DB, 20 * log10(amplitude / 32768)), 2) if amplitude else FLOOR_DB
+
+
+@define
+class _Rendering:
+    """One reading of the source into files; `mixes` says what to write, by channel."""
+
+    folder: Path
+    mixes: dict[int | None, Mix]
+    _written: dict[int | None, soundfiles.FlacWriter] = field(factory=dict)
+    _level: Level = field(factory=Level)
+
+    def render(self, source: Source, work: Work, statistics: Statistics | None) -> None:
+        """Read all of the source and write the files; decoding, resampling and encoding overlap."""
+        with ExitStack() as stack:
+            for channel in self.mixes:
+                writer = soundfiles.FlacWriter(self.folder / _name(channel))
+                self._written[channel] = stack.enter_context(closing(writer))
+            blocks = stack.enter_context(closing(ahead(source.blocks())))
+            resampled = _resampled(blocks, source.facts.rate_hz, list(self.mixes.values()), statistics)
+            for rows in stack.enter_context(closing(ahead(resampled))):
+                self._write(rows)
+                work.check()
+                work.progress(self.seconds, max(self.seconds, source.facts.total_s or 0.0))
+
+    def _write(self, rows: Sequence[NDArray[np.float32]]) -> None:
+        for (channel, writer), row in zip(self._written.items(), rows, strict=True):
+            samples = resample.to_s16(row)
+            writer.write(samples)
+            if channel is None:
+                self._level.add(samples)
+
+    @property
+    def seconds(self) -> float:
+        return self._written[None].samples / resample.RATE_HZ
+
+    def tracks(self) -> tuple[Track, ...]:
+        return tuple(
+            Track(_name(channel), channel, writer.pcm_sha256(), writer.samples)
+            for channel, writer in self._written.items()
+        )
+
+    def metadata(self) -> dict[str, Any]:
+        mix = self.mixes[None]
+        return {
+            "duration_s": self.seconds,
+            "rms_dbfs": self._level.rms_dbfs(),
+            "peak_dbfs": self._level.peak_dbfs(),
+            "downmix": mix.rule,
+            "downmix_channels": [channel for channel, sign in enumerate(mix.signs) if sign],
+            "downmix_inverted": [channel for channel, sign in enumerate(mix.signs) if sign < 0],
+        }
+
+
+def _name(channel: int | None) -> str:
+    return MIX_NAME if channel is None else f"channel-{channel}.flac"
+
+
+def _resampled(
+    blocks: Iterator[NDArray[np.float32]], rate_hz: int, mixes: Sequence[Mix], statistics: Statistics | None
+) -> Generator[list[NDArray[np.float32]], None, None]:
+    """Yield, per block of the source, one row of 16 kHz samples for each mix.
+
+    Mixing comes before resampling: both are linear, and one channel is less work than many.
+    """
+    resamplers = [resample.Resampler(rate_hz) for _ in mixes]
+    for block in blocks:
+        if statistics is not None:
+            statistics.add(block)
+        yield [each(mix.apply(block)) for mix, each in zip(mixes, resamplers, strict=True)]
+    yield [each(np.zeros(0, np.float32), last=True) for each in resamplers]
+
+
+def _source_metadata(facts: Facts, findings: Findings) -> dict[str, Any]:
+    return {
+        "rate_hz": facts.rate_hz,
+        "channels": facts.channels,
+        "codec": facts.codec,
+        "container": facts.container,
+        "tracks": facts.tracks,
+        "decoder": facts.decoder,
+        "resampler": resample.version(facts.rate_hz),
+        "start_offset_s": round(findings.start_offset_s, 3),
+        "gaps": findings.gaps,
+        "gaps_s": round(findings.gaps_s, 3),
+        "warnings": list(findings.warnings),
+    }

@@ -1,0 +1,54 @@
+"""Errors of the effects. Each says what happened, where, and what to do next; none carries an exit code."""
+
+from __future__ import annotations
+
+from eventlog.errors import EvtError
+
+
+class PipelineError(EvtError):
+    """A stage, an artifact or a recording is not as it must be."""
+
+
+class SourceRejectedError(PipelineError):
+    """The recording can't be used: missing, empty, not audio, without samples. Another file is needed."""
+
+
+class ArtifactMissingError(PipelineError):
+    """A file that the log names is gone. `evt run` makes it again if something still needs it."""
+
+
+class ArtifactMismatchError(PipelineError):
+    """A file differs from its digest in the log. Remove it; `evt run` makes it again if needed."""
+
+
+class ProviderError(PipelineError):
+    """A provider failed.
+
+    Attributes:
+        code: a stable word for programs, e.g. `rate_limited`, `out_of_memory`, `model_missing`.
+        retryable: whether the same request may succeed later without any change.
+        retry_after_s: how long the provider asked to wait, where it did.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str,
+        code: str,
+        retryable: bool = False,
+        retry_after_s: float | None = None,
+        http_status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.code = code
+        self.retryable = retryable
+        self.retry_after_s = retry_after_s
+        self.http_status = http_status
+        self.request_id = request_id
+
+
+class StoppedError(PipelineError):
+    """The user asked to stop; raised by `Work.check` and passed through by everything that works in blocks."""

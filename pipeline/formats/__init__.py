@@ -1,0 +1,26 @@
+"""One file per output format: a transcript in, text out. Pure.
+
+Every text ends with a newline, also that of a transcript without speech; what was said and how a file is
+named can't break a line of it. A format is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+from pipeline.speech.transcript import Transcript
+
+Render = Callable[[Transcript], str]
+
+
+def _on_use(name: str) -> Render:
+    def render(transcript: Transcript) -> str:
+        text: str = import_module(f"pipeline.formats.{name}").render(transcript)
+        return text
+
+    return render
+
+
+FORMATS: Mapping[str, Render] = {name: _on_use(name) for name in ("txt", "srt", "vtt", "json", "rttm")}
+"""How to write each format, by its name, which is also its file's suffix."""

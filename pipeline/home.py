@@ -1,0 +1,38 @@
+"""Where everything is kept: logs, artifacts, the digest cache and the user's configuration, in one folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import frozen
+
+
+@frozen
+class Home:
+    """The folder of one user's pipelines; private to that user. docs/files.md describes it."""
+
+    root: Path
+
+    @property
+    def logs(self) -> Path:
+        """One log per pipeline, in folders by the first two digits of its id."""
+        return self.root / "logs"
+
+    @property
+    def index(self) -> Path:
+        """Disposable: digests of recordings by what the file system says of them."""
+        return self.root / "index.sqlite"
+
+    @property
+    def config(self) -> Path:
+        """The user's own settings."""
+        return self.root / "config.toml"
+
+    @property
+    def trusted(self) -> Path:
+        """The folders whose settings files are believed, one path a line."""
+        return self.root / "trusted"
+
+    def artifacts(self, pipeline: str) -> Path:
+        """The files of one pipeline."""
+        return self.root / "artifacts" / pipeline

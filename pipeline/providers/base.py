@@ -1,0 +1,90 @@
+"""What a provider is: a few facts and one method. Everything else (calls, events, storage) is the stage's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from projections.engine import Engine
+
+Answer = dict[str, Any]
+"""What a provider gives back: a JSON object, stored as it is before anything relies on it.
+
+A diarizer answers {"turns": [{"start_s", "end_s", "speaker", "channel"?}], "exclusive"?: [the same without
+overlaps], "metadata": {…numbers and words of ours, no speech…}}; speakers are named SPEAKER_00, SPEAKER_01 … in
+the order of their first turn; turns are sorted by start.
+
+A transcriber answers {"language": "en", "words": [{"text", "start_s", "end_s", "confidence"?}], "metadata": {…}};
+times are seconds from the start of its chunk; words are sorted; a word without times has null there.
+"""
+
+Options = Mapping[str, Any]
+"""Resolved options by name: speakers, min_speakers, max_speakers (int or None), language (`auto` or a code),
+model (str or None)."""
+
+
+class Work(Protocol):
+    """The way from a provider back to the run that it works for."""
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt that is under way, from 1."""
+
+    def check(self) -> None:
+        """Raise StoppedError if the user asked to stop; call it between blocks, at least every second."""
+
+    def progress(self, done_s: float, total_s: float) -> None:
+        """Report how many seconds of audio are done."""
+
+
+@frozen
+class Audio:
+    """A converted recording: 16 kHz, s16, FLAC; one mono mix and, where channels carry different speech, one
+    mono file per channel. `duration_s` is that of the mix."""
+
+    mix: Path
+    channels: tuple[Path, ...]
+    duration_s: float
+
+
+@frozen
+class Chunk:
+    """A part of one of the files of an `Audio`: samples [start, end) at 16 kHz of `path`."""
+
+    path: Path
+    start: int
+    end: int
+    channel: int | None
+    unit: str
+
+
+class Diarizer(Protocol):
+    """Finds who speaks when."""
+
+    def engine(self) -> Engine:
+        """Say what this provider is and whether it can work here; cheap, imports nothing heavy."""
+
+    def diarize(self, audio: Audio, options: Options, work: Work) -> Answer:
+        """Return the turns of the whole recording, or raise ProviderError."""
+
+
+class Transcriber(Protocol):
+    """Turns one chunk of speech into words."""
+
+    chunk_s: tuple[float, float]
+    """How long a chunk should be: (shortest, longest) seconds between two cuts."""
+
+    def engine(self) -> Engine:
+        """Say what this provider is and whether it can work here; cheap, imports nothing heavy."""
+
+    def concurrency(self) -> int:
+        """How many chunks may be under way at once."""
+
+    def transcribe(self, chunk: Chunk, options: Options, work: Work) -> Answer:
+        """Return the words of one chunk, or raise ProviderError; called from several threads at once."""
+
+    def close(self) -> None:
+        """Stop workers at once, whatever they do; a call under way raises StoppedError."""

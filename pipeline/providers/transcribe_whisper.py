@@ -1,0 +1,341 @@
+"""Whisper on this machine, with a model that is already there. The only file that imports faster_whisper.
+
+Models are found here, in a folder or in the cache of the Hugging Face hub, and handed over as folders, complete
+with their tokenizer: so nothing is ever looked up on the network.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from pipeline.errors import ProviderError, StoppedError
+from projections.engine import Engine
+
+if TYPE_CHECKING:
+    from pipeline.providers.base import Answer, Chunk, Options, Work
+
+NAME = "whisper"
+
+MODELS: Mapping[str, str] = {
+    "large-v3": "Systran/faster-whisper-large-v3",
+    "large-v2": "Systran/faster-whisper-large-v2",
+    "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "large-v1": "Systran/faster-whisper-large-v1",
+    "medium": "Systran/faster-whisper-medium",
+    "small": "Systran/faster-whisper-small",
+    "base": "Systran/faster-whisper-base",
+    "tiny": "Systran/faster-whisper-tiny",
+    "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
+    "distil-large-v3": "Systran/faster-distil-whisper-large-v3",
+    "medium.en": "Systran/faster-whisper-medium.en",
+    "distil-medium.en": "Systran/faster-distil-whisper-medium.en",
+    "small.en": "Systran/faster-whisper-small.en",
+    "distil-small.en": "Systran/faster-distil-whisper-small.en",
+    "base.en": "Systran/faster-whisper-base.en",
+    "tiny.en": "Systran/faster-whisper-tiny.en",
+}
+"""Names of models and their repositories on the hub, best first; those that know only English come last, since they
+turn other languages into nonsense. Source: the table of faster-whisper 1.2.1."""
+
+ALIASES: Mapping[str, str] = {"large": "large-v3", "turbo": "large-v3-turbo"}
+
+NEEDED = ("model.bin", "config.json", "tokenizer.json")
+"""Without its tokenizer faster-whisper would fetch one from the network."""
+
+UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+"""Languages that Whisper's word times split by character. Source: faster-whisper 1.2.1, tokenizer.py."""
+
+Found = dict[str, Any]
+"""A word as a transcriber answers it."""
+
+
+@frozen
+class Model:
+    """A model on this machine.
+
+    Attributes:
+        name: what the user writes; the folder's own name, where it was given as a folder.
+        folder: holds the files of the model.
+        revision: the hub's commit; None for a folder of the user's.
+    """
+
+    name: str
+    folder: Path
+    revision: str | None = None
+
+    @property
+    def english_only(self) -> bool:
+        """Whether its name says that it knows no other language; a folder's name may not say it."""
+        return self.name.endswith(".en") or self.name.startswith("distil-")
+
+
+class WhisperTranscriber:
+    """Transcribes any language that its model knows, one chunk at a time.
+
+    Settings: temperature 0 without fallbacks, so that equal samples give equal words; no text of the chunk before
+    as a prompt, which spreads errors; Silero's voice activity first, so that silence is not made up into words;
+    words with times. All others are faster-whisper's own (five beams; segments are dropped as silence where
+    `no_speech_prob` > 0.6 and `avg_logprob` < -1).
+
+    Args:
+        model: a folder, one of `MODELS`, or a repository on the hub; None: the best that is in the cache. The
+            option `model` of a call goes before it.
+        cache: the hub's folder of models; None: where the hub's own tools keep them.
+        device: `auto` (the graphics card where there is a usable one), `cpu` or `cuda`.
+    """
+
+    chunk_s = (225.0, 300.0)
+
+    def __init__(self, model: str | None = None, *, cache: Path | None = None, device: str = "auto") -> None:
+        self._model = model
+        self._cache = cache or hub_cache(os.environ)
+        self._device = device
+        self._lock = threading.Lock()
+        self._loaded: dict[Path, Any] = {}
+        self._closed = False
+
+    def engine(self) -> Engine:
+        """Return the facts about this engine; looks for the package and the model, imports neither."""
+        model = find_model(self._model, self._cache)
+        return Engine(
+            name=NAME,
+            version=1,
+            key_options=("model", "language"),
+            languages=("en",) if model and model.english_only else None,
+            lacking=_lacking(self._model, model, self._cache),
+        )
+
+    def concurrency(self) -> int:
+        """Return 1: a single chunk keeps all cores busy."""
+        return 1
+
+    def transcribe(self, chunk: Chunk, options: Options, work: Work) -> Answer:
+        """Return the words of a chunk, and in `metadata` how sure Whisper was of each of its segments.
+
+        Whether to stop is asked between segments, which take up to a minute with a large model on a processor.
+
+        Raises:
+            ProviderError: `not_ready`, `language_unsupported`, `out_of_memory` or `engine_failed`; each
+                message says what to do.
+            StoppedError: the user asked to stop, or the transcriber was closed.
+        """
+        name = options.get("model") or self._model
+        model = find_model(name, self._cache)
+        if problem := _lacking(name, model, self._cache):
+            raise _error(problem, "not_ready")
+        assert model is not None, "a model that isn't lacking was found"
+        try:
+            return self._answer(chunk, model, options.get("language"), work)
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise _failed(error, model) from error
+
+    def close(self) -> None:
+        """Forget the models; a call under way raises StoppedError after its segment."""
+        self._closed = True
+        with self._lock:
+            self._loaded.clear()
+
+    def _answer(self, chunk: Chunk, model: Model, language: str | None, work: Work) -> Answer:
+        from pipeline.audio.soundfiles import read_samples
+
+        self._check(work)
+        whisper = self._load(model)
+        wanted = None if language in (None, "auto") else language
+        if wanted and wanted not in whisper.supported_languages:
+            raise _error(
+                f"The Whisper model {model.name} doesn't know the language '{wanted}'. Leave out `--language`, or "
+                "choose another model with `--model`.",
+                "language_unsupported",
+            )
+        samples = read_samples(chunk.path, chunk.start, chunk.end)
+        segments, info = whisper.transcribe(
+            samples.astype("float32") / 32768,
+            language=wanted,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            vad_filter=True,
+            word_timestamps=True,
+        )
+        heard = []
+        for segment in segments:
+            self._check(work)
+            heard.append(segment)
+        return _as_answer(heard, info, model, wanted)
+
+    def _check(self, work: Work) -> None:
+        if self._closed:
+            raise StoppedError("Transcription was stopped.")
+        work.check()
+
+    def _load(self, model: Model) -> Any:
+        with self._lock:
+            if model.folder not in self._loaded:
+                from faster_whisper import WhisperModel
+
+                device, compute_type = _device(self._device)
+                self._loaded[model.folder] = WhisperModel(
+                    str(model.folder),
+                    device=device,
+                    compute_type=compute_type,
+                    local_files_only=True,
+                )
+            return self._loaded[model.folder]
+
+
+def hub_cache(environ: Mapping[str, str]) -> Path:
+    """Return where the tools of the Hugging Face hub keep models; the folder may not exist.
+
+    Source: huggingface_hub, "Environment variables".
+    """
+    if "HF_HUB_CACHE" in environ:
+        return Path(environ["HF_HUB_CACHE"]).expanduser()
+    caches = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(environ.get("HF_HOME") or caches / "huggingface").expanduser() / "hub"
+
+
+def find_model(name: str | None, cache: Path) -> Model | None:
+    """Return a complete model by its name, repository or folder, the best of the cache for None; None if absent.
+
+    A name of `MODELS` is never taken for a folder, whatever lies in the current one.
+    """
+    if name is None:
+        return next((model for known in MODELS if (model := find_model(known, cache))), None)
+    repository = MODELS.get(ALIASES.get(name, name))
+    if repository is None and _complete(Path(name).expanduser()):
+        folder = Path(name).expanduser().resolve()
+        return Model(folder.name, folder)
+    snapshot = _snapshot(cache / f"models--{(repository or name).replace('/', '--')}")
+    return Model(ALIASES.get(name, name), snapshot, snapshot.name) if snapshot else None
+
+
+def _snapshot(repository: Path) -> Path | None:
+    """Return the folder of the revision that was fetched last, or None where it isn't whole."""
+    try:
+        revision = (repository / "refs" / "main").read_text("ascii").strip()
+    except (OSError, ValueError):
+        return None
+    folder = repository / "snapshots" / revision
+    return folder if revision and _complete(folder) else None
+
+
+def _complete(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in NEEDED)
+
+
+def _lacking(name: str | None, model: Model | None, cache: Path) -> str | None:
+    """Say in one line what is missing and how to get it; None: nothing."""
+    if not find_spec("faster_whisper"):
+        return (
+            "The whisper transcriber needs the package faster-whisper, which isn't installed: install evt with its "
+            "extra, `evt-transcribe[whisper]`."
+        )
+    if model:
+        return None
+    sought = "no Whisper model is" if name is None else f"the whole Whisper model '{name}' isn't"
+    wanted = MODELS.get(ALIASES.get(name or "", name or ""), MODELS["small"])
+    return (
+        f"On this machine {sought} in {cache}: get one there with `hf download {wanted}`, or name with `--model` "
+        f"a folder that holds one ({', '.join(NEEDED)})."
+    )
+
+
+def _device(wanted: str) -> tuple[str, str]:
+    """Return the device and the type of number to compute with: half floats on a graphics card, else 8 bits.
+
+    Source: the benchmark in faster-whisper's README: 8 bits on a processor are faster and as accurate.
+    """
+    from ctranslate2 import get_cuda_device_count
+
+    graphics = wanted == "cuda" or (wanted == "auto" and get_cuda_device_count() > 0)
+    return ("cuda", "float16") if graphics else ("cpu", "int8")
+
+
+def _error(message: str, code: str) -> ProviderError:
+    return ProviderError(message, provider=NAME, code=code)
+
+
+def _failed(error: Exception, model: Model) -> ProviderError:
+    if isinstance(error, MemoryError) or "out of memory" in str(error):
+        return _error(
+            f"There isn't enough memory for the Whisper model {model.name}. Close other programs, or choose a "
+            "smaller model with `--model`.",
+            "out_of_memory",
+        )
+    return _error(
+        f"Whisper failed with the model {model.name} in {model.folder}: {error}. Get the model again, or choose "
+        "another one with `--model`.",
+        "engine_failed",
+    )
+
+
+def _as_answer(segments: list[Any], info: Any, model: Model, wanted: str | None) -> Answer:
+    """Return the answer; where nobody speaks there is no language to detect, and it stays None."""
+    words = [word for segment in segments for word in _words(segment, info.language not in UNSPACED)]
+    metadata = {
+        "model": model.name,
+        "revision": model.revision,
+        "language_probability": None if wanted else float(info.language_probability),
+        "speech_s": float(info.duration_after_vad),
+        "segments": [_sureness(segment) for segment in segments],
+    }
+    return {
+        "language": wanted or (info.language if words else None),
+        "words": _in_order(words),
+        "metadata": metadata,
+    }
+
+
+def _sureness(segment: Any) -> dict[str, float]:
+    """Return what tells invented segments from real ones; it judges nothing."""
+    return {
+        "start_s": float(segment.start),
+        "end_s": float(segment.end),
+        "no_speech_prob": float(segment.no_speech_prob),
+        "avg_logprob": float(segment.avg_logprob),
+        "compression_ratio": float(segment.compression_ratio),
+    }
+
+
+def _words(segment: Any, spaced: bool) -> list[Found]:
+    """Return the words of a segment; what follows without a space, the "-five" of "twenty-five", is no word."""
+    words: list[Found] = []
+    for token in segment.words or ():
+        if not token.word.strip():
+            continue
+        if words and spaced and not token.word.startswith(" "):
+            words[-1] = _joined(words[-1], token)
+        else:
+            words.append(_word(token))
+    return words
+
+
+def _word(token: Any) -> Found:
+    return {
+        "text": token.word.strip(),
+        "start_s": float(token.start),
+        "end_s": float(token.end),
+        "confidence": round(float(token.probability), 4),
+    }
+
+
+def _joined(word: Found, token: Any) -> Found:
+    rest = _word(token)
+    confidence = min(word["confidence"], rest["confidence"])
+    return {**word, "text": word["text"] + rest["text"], "end_s": rest["end_s"], "confidence": confidence}
+
+
+def _in_order(words: list[Found]) -> list[Found]:
+    """Return the words as they were said; where two times contradict that order, the later one gives way."""
+    latest_s = 0.0
+    ordered = []
+    for word in words:
+        latest_s = max(latest_s, word["start_s"])
+        ordered.append({**word, "start_s": latest_s, "end_s": max(latest_s, word["end_s"])})
+    return ordered

@@ -1,0 +1,157 @@
+"""From a path to a recording: which bytes it holds, under which name, without reading it twice.
+
+A digest is remembered under what the file system says of the file (device, inode, size, both times). The memory
+is disposable: a lost or damaged one costs a reading, never a wrong answer.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from pipeline.artifacts import file_sha256
+from pipeline.errors import SourceRejectedError
+
+_RACY_S = 2.0
+"""A file changed this short a while ago may change again without a new time stamp, so it is not remembered.
+
+Source: the coarsest time stamps in use are FAT's, two seconds.
+"""
+
+
+@frozen
+class Recording:
+    """A file to transcribe, as it was when its digest was taken.
+
+    Attributes:
+        path: absolute.
+        sha256: of its content.
+        signature: what the file system said of it; compared again after it was read.
+    """
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    signature: tuple[int, ...] = field(eq=False)
+
+    @property
+    def name(self) -> str | dict[str, str]:
+        """The file's name; {"bytes_hex": …} where its bytes are not text."""
+        return recordable_name(self.path.name)
+
+    def require_unchanged(self) -> None:
+        """Raise SourceRejectedError if the file is not the one whose digest was taken."""
+        try:
+            same = _signature(self.path) == self.signature
+        except OSError:
+            same = False
+        if not same:
+            raise SourceRejectedError(
+                f"{shown(self.path)} changed while it was being read. Wait until it is complete, then run again."
+            )
+
+
+def identify(path: Path, index: Path, *, verify: bool = False) -> Recording:
+    """Return the recording at a path.
+
+    Args:
+        path: the file, as the user named it.
+        index: the database of remembered digests.
+        verify: read the file even if its digest is remembered.
+
+    Raises:
+        SourceRejectedError: it is missing, a directory, empty, not a regular file, unreadable, or changes.
+    """
+    path = path.absolute()
+    signature = _checked_signature(path)
+    sha256 = None if verify else _remembered(index, signature)
+    if sha256 is None:
+        try:
+            sha256 = file_sha256(path)
+        except OSError as error:
+            raise SourceRejectedError(f"{shown(path)} can't be read: {error.strerror}.") from error
+        recording = Recording(path, sha256, signature[2], signature)
+        recording.require_unchanged()
+        _remember(index, signature, sha256)
+    return Recording(path, sha256, signature[2], signature)
+
+
+def recordable_name(name: str) -> str | dict[str, str]:
+    """Return a file name as the log can hold it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return {"bytes_hex": os.fsencode(name).hex()}
+    return name
+
+
+def name_of(recorded: str | dict[str, Any]) -> str:
+    """Return a file name from the log as the system knows it."""
+    return recorded if isinstance(recorded, str) else os.fsdecode(bytes.fromhex(recorded["bytes_hex"]))
+
+
+def shown(path: Path | str) -> str:
+    """Return a path as a message may show it: no control characters, no broken characters."""
+    text = str(path).encode("utf-8", "replace").decode()
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
+def _checked_signature(path: Path) -> tuple[int, ...]:
+    try:
+        mode = path.stat().st_mode
+        signature = _signature(path)
+    except OSError as error:
+        reason = "There is no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise SourceRejectedError(f"{shown(path)} can't be opened: {reason}. Check the name.") from error
+    if stat.S_ISDIR(mode):
+        raise SourceRejectedError(f"{shown(path)} is a folder. Name the recordings in it.")
+    if not stat.S_ISREG(mode):
+        raise SourceRejectedError(f"{shown(path)} is not a regular file. Copy the recording into one first.")
+    if signature[2] == 0:
+        raise SourceRejectedError(f"{shown(path)} is empty. Check that it was copied completely.")
+    return signature
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+_TABLE = """CREATE TABLE IF NOT EXISTS digests (
+    device TEXT, inode TEXT, size_bytes INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, sha256 TEXT,
+    PRIMARY KEY (device, inode))"""
+
+
+def _remembered(index: Path, signature: tuple[int, ...]) -> str | None:
+    device, inode, *rest = signature
+    query = "SELECT size_bytes, mtime_ns, ctime_ns, sha256 FROM digests WHERE device = ? AND inode = ?"
+    try:
+        with closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True, timeout=0.2)) as database:
+            row = database.execute(query, (str(device), str(inode))).fetchone()
+    except sqlite3.Error:
+        return None
+    return row[3] if row and list(row[:3]) == rest else None
+
+
+def _remember(index: Path, signature: tuple[int, ...], sha256: str) -> None:
+    device, inode, *rest = signature
+    if time.time() - max(signature[3], signature[4]) / 1e9 < _RACY_S:
+        return
+    try:
+        index.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with closing(sqlite3.connect(index, timeout=0.2)) as database, database:
+            database.execute(_TABLE)
+            row = (str(device), str(inode), *rest, sha256)
+            database.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?)", row)
+    except (sqlite3.OperationalError, OSError):
+        return  # busy or read-only: the next run reads the recording again
+    except sqlite3.DatabaseError:
+        with suppress(OSError):
+            index.unlink()  # damaged; it holds nothing that can't be had again

@@ -1,0 +1,482 @@
+"""The one loop: plan → intent → effect → outcome → fold → plan. Run is resume; there is no second path.
+
+A run folds the log, plans, starts every stage that the plan wants started, and plans again whenever one ends,
+whether the log is empty, half done, or finished.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from attrs import define, field, frozen
+
+from eventlog.errors import EvtError, LogError, LogGoneError, LogNotFoundError
+from eventlog.reader import Tail, Verdict
+from eventlog.store import Store
+from pipeline.artifacts import Artifacts
+from pipeline.errors import ArtifactMismatchError, ArtifactMissingError, StoppedError
+from pipeline.home import Home
+from pipeline.providers.registry import Providers
+from pipeline.recorder import Recorder
+from pipeline.recordings import Recording, recordable_name
+from pipeline.stages import STAGE_FUNCTIONS
+from pipeline.work import Reporter, StageResult, StageWork, settle_open_calls, stage_error
+from projections.events import (
+    ArtifactMissing,
+    ArtifactRef,
+    Event,
+    InputSeen,
+    PipelineCreated,
+    RunFinished,
+    RunStarted,
+    StageError,
+    StageFailed,
+    StageInterrupted,
+    StageStarted,
+    StageSucceeded,
+)
+from projections.fold import fold, initial_state
+from projections.graph import EXPORT, READS, VERSIONS
+from projections.options import FLAG, Named, Option, resolve_options
+from projections.plan import Plan, StagePlan, Surroundings, make_plan
+from projections.state import FAILED as STAGE_FAILED
+from projections.state import STARTED, PipelineState
+from projections.summary import as_json
+
+COMPLETED, FAILED, INTERRUPTED, NEEDS_DECISION = "completed", "failed", "interrupted", "needs_decision"
+
+
+@frozen
+class Identity:
+    """Who runs what, for the log: {user, pid, host, boot_id} and the versions that decide results."""
+
+    user: str
+    pid: int
+    host: str
+    boot_id: str
+    versions: Mapping[str, str]
+
+
+@frozen
+class Workshop:
+    """Everything that a run needs from outside.
+
+    Attributes:
+        clock_s: a monotonic clock in seconds.
+        new_run_id: makes the id of an invocation.
+        stop: set when the user asks to stop.
+        side_by_side: start stages that don't need one another at the same time.
+    """
+
+    home: Home
+    store: Store
+    providers: Providers
+    identity: Identity
+    clock_s: Callable[[], float]
+    new_run_id: Callable[[], str]
+    stop: threading.Event
+    side_by_side: bool = True
+    versions: Mapping[str, int] = VERSIONS
+
+
+@frozen
+class Look:
+    """A pipeline before anything is done: its log, its state, the wishes and the plan.
+
+    Attributes:
+        pipeline: the id under which the recording is known, or would be.
+        verdict: how its log ends; None where there is no log.
+    """
+
+    pipeline: str
+    state: PipelineState
+    verdict: Verdict | None
+    options: Mapping[str, Option]
+    plan: Plan
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing is to be done and nothing to be recorded."""
+        wishes_new = any(
+            option.source == FLAG and self.state.named.get(name, _NOTHING) != option.value
+            for name, option in self.options.items()
+        )
+        clean = self.verdict is not None and self.verdict.tail is Tail.CLEAN
+        return (
+            clean and self.plan.is_done and self.state.status == COMPLETED and self.state.sealed and not wishes_new
+        )
+
+
+@frozen
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        outcome: completed, failed, interrupted or needs_decision.
+        ran: the stages of which an attempt succeeded in this run.
+        wrote: whether anything was appended.
+    """
+
+    pipeline: str
+    outcome: str
+    state: PipelineState
+    plan: Plan
+    ran: tuple[str, ...]
+    wrote: bool
+    duration_s: float
+
+
+_NOTHING = object()
+
+
+def pipeline_id_of(recording: Recording, store: Store) -> str:
+    """Return the id of a recording's pipeline: the first 16 hex of its digest, more where two share them."""
+    for digits in range(16, 65, 4):
+        pipeline = recording.sha256[:digits]
+        try:
+            first = next((r for r in store.stream(pipeline) if r.type == PipelineCreated.type), None)
+        except LogNotFoundError:
+            return pipeline
+        if first is None or first.data.get("input", {}).get("sha256") == recording.sha256:
+            return pipeline
+    raise AssertionError("two recordings have the same sha256")
+
+
+def look(
+    shop: Workshop,
+    pipeline: str,
+    recording: Recording | None,
+    named: Named,
+    delivered: Callable[[PipelineState, Mapping[str, Option]], frozenset[str] | None],
+) -> Look:
+    """Return what would happen to a pipeline, without a lock and without changing anything.
+
+    Args:
+        shop: what is needed from outside.
+        pipeline: its id.
+        recording: the file, if it is at hand.
+        named: the wishes of this invocation.
+        delivered: digests of exports that lie where the user wants them; None if none are wanted.
+
+    Raises:
+        CorruptLogError, LogGoneError, LogStorageError: see `Store.read`.
+    """
+    try:
+        view = shop.store.read(pipeline)
+        if view.verdict.tail in {Tail.CORRUPT, Tail.NEWER}:
+            raise shop.store.corrupt_error(pipeline, view.verdict)
+        state, verdict = fold(initial_state(pipeline), view.records), view.verdict
+    except LogNotFoundError:
+        state, verdict = initial_state(pipeline), None
+        if Artifacts(shop.home.artifacts(pipeline)).has_files():
+            raise LogGoneError(
+                f"The log {shop.store.path(pipeline)} is gone, but its files are still in "
+                f"{shop.home.artifacts(pipeline)}. Restore the log from a backup, or remove that folder "
+                "if you want to begin anew.",
+                pipeline=pipeline,
+            ) from None
+    state = _with_recording(state, recording)
+    options = resolve_options(named, state)
+    around = surroundings(shop, state, options, recording, delivered(state, options))
+    return Look(pipeline, state, verdict, options, make_plan(state, options, around, named.refresh))
+
+
+def surroundings(
+    shop: Workshop,
+    state: PipelineState,
+    options: Mapping[str, Option],
+    recording: Recording | None,
+    delivered: frozenset[str] | None,
+    damaged: frozenset[str] = frozenset(),
+) -> Surroundings:
+    """Gather what the plan must know besides the log and the wishes."""
+    artifacts = Artifacts(shop.home.artifacts(state.pipeline_id))
+    outputs = {ref.path: ref for stage in state.attempts.values() for attempt in stage for ref in attempt.outputs}
+    missing = {path for path, ref in outputs.items() if not artifacts.looks_whole(ref)}
+    if delivered is not None:
+        missing |= _damaged_exports(artifacts, outputs.values(), delivered)
+    diarizers, transcribers, local = shop.providers.engines(
+        options["diarizer"].value, options["transcriber"].value, options["model"].value
+    )
+    return Surroundings(
+        diarizers=diarizers,
+        transcribers=transcribers,
+        local_transcriber=local,
+        missing=frozenset(missing) | damaged,
+        delivered=delivered or frozenset(),
+        deliver=delivered is not None,
+        recording_at_hand=recording is not None,
+        versions=shop.versions,
+    )
+
+
+def _damaged_exports(artifacts: Artifacts, outputs: Iterable[ArtifactRef], delivered: frozenset[str]) -> set[str]:
+    """Return the exports that have still to be delivered and can't be: they are small, so they are read."""
+    wanted = [ref for ref in outputs if ref.path.startswith(f"{EXPORT}/") and ref.sha256 not in delivered]
+    return {ref.path for ref in wanted if not artifacts.is_whole(ref)}
+
+
+def run(
+    shop: Workshop,
+    seen: Look,
+    recording: Recording | None,
+    named: Named,
+    delivered: Callable[[PipelineState, Mapping[str, Option]], frozenset[str] | None],
+    reporter: Reporter,
+) -> RunResult:
+    """Carry out the plan of a pipeline and return how that ended. What was seen before only gives the id.
+
+    Raises:
+        LogError: the log can't be opened or written; what it holds is safe.
+    """
+    traces = Artifacts(shop.home.artifacts(seen.pipeline)).has_files()
+    run_id = shop.new_run_id()
+    opened = shop.store.open_writer(seen.pipeline, run=run_id, create=True, traces=traces)
+    try:
+        recorder = Recorder(opened, run_id)
+        # Wishes are weighed against the log as it was before this run wrote them down.
+        options = resolve_options(named, recorder.state)
+        active = _Run(shop, recorder, recording, named, delivered, reporter, options)
+        return active.carry_out()
+    finally:
+        opened.writer.close()
+
+
+def _with_recording(state: PipelineState, recording: Recording | None) -> PipelineState:
+    """Let the plan of a pipeline that has no log yet know its input."""
+    if recording is None or state.input:
+        return state
+    return PipelineState(state.pipeline_id, input=_input(recording))
+
+
+def _input(recording: Recording) -> dict[str, Any]:
+    return {"name": recording.name, "size_bytes": recording.size_bytes, "sha256": recording.sha256}
+
+
+@define
+class _Run:
+    """One invocation's work on one pipeline, from the open log to `run.finished`."""
+
+    shop: Workshop
+    recorder: Recorder
+    recording: Recording | None
+    named: Named
+    delivered: Callable[[PipelineState, Mapping[str, Option]], frozenset[str] | None]
+    reporter: Reporter
+    options: Mapping[str, Option]
+    damaged: frozenset[str] = frozenset()
+    tried: set[str] = field(factory=set)
+    ran: list[str] = field(factory=list)
+    bugs: list[Exception] = field(factory=list)
+    running: dict[str, Future[None]] = field(factory=dict)
+
+    @property
+    def state(self) -> PipelineState:
+        return self.recorder.state
+
+    @property
+    def artifacts(self) -> Artifacts:
+        return Artifacts(self.shop.home.artifacts(self.state.pipeline_id))
+
+    def carry_out(self) -> RunResult:
+        start_s = self.shop.clock_s()
+        self._begin()
+        with ThreadPoolExecutor(thread_name_prefix="stage") as pool:
+            try:
+                plan = self._work(pool)
+            except BaseException:
+                self.shop.stop.set()
+                self.shop.providers.close()
+                raise
+        if self.bugs:
+            self._finish(FAILED, start_s)
+            raise self.bugs[0]
+        outcome = self._outcome(plan)
+        self._finish(outcome, start_s)
+        duration_s = self.shop.clock_s() - start_s
+        return RunResult(self.state.pipeline_id, outcome, self.state, plan, tuple(self.ran), True, duration_s)
+
+    def _begin(self) -> None:
+        """Record who runs and with which wishes; settle what a dead run left open."""
+        events: list[Event] = []
+        state = self.state
+        if not state.input and self.recording is not None:
+            evt_version = self.shop.identity.versions.get("evt", "")
+            events.append(PipelineCreated(_input(self.recording), evt_version))
+            state = _with_recording(state, self.recording)
+        events.append(self._run_started(self._plan(state)))
+        if self.recording is not None and self.state.input and self.recording.name not in self.state.names:
+            events.append(InputSeen(self.recording.name))
+        for attempts in self.state.attempts.values():
+            if attempts[-1].status == STARTED:
+                events.append(StageInterrupted(attempts[-1].stage, attempts[-1].number))
+        self.recorder.record(*events)
+        self.artifacts.clear_scratch()
+        settle_open_calls(self.recorder, self.artifacts)
+
+    def _run_started(self, plan: Plan) -> RunStarted:
+        who = self.shop.identity
+        return RunStarted(
+            user=who.user,
+            pid=who.pid,
+            host=who.host,
+            boot_id=who.boot_id,
+            versions=dict(who.versions),
+            named=dict(self.named.options),
+            options={
+                name: {"value": option.value, "source": option.source} for name, option in self.options.items()
+            },
+            plan={step.stage: _recorded_decision(step) for step in plan.stages},
+            reset=self.named.reset,
+            input_path=_recordable_path(self.recording),
+        )
+
+    def _plan(self, state: PipelineState) -> Plan:
+        delivered = self.delivered(state, self.options)
+        around = surroundings(self.shop, state, self.options, self.recording, delivered, self.damaged)
+        return make_plan(state, self.options, around, self.named.refresh)
+
+    def _work(self, pool: ThreadPoolExecutor) -> Plan:
+        """Start what the plan wants started, wait for one to end, plan again; until nothing is left to start."""
+        while True:
+            plan = self._plan(self.state)
+            startable = [
+                step
+                for step in plan.stages
+                if step.stage in plan.resume_point and step.stage not in self.tried | self.running.keys()
+            ]
+            if not self.shop.side_by_side:
+                startable = startable[: 1 - len(self.running)]
+            if self.shop.stop.is_set():
+                startable = []
+            for step in startable:
+                if not self._inputs_are_whole(step, plan):
+                    break
+                self._start(step, plan, pool)
+            else:
+                if not self.running:
+                    return plan
+                self._await_one()
+
+    def _inputs_are_whole(self, step: StagePlan, plan: Plan) -> bool:
+        """Verify what a stage is about to read; a damaged file is recorded, and the plan made again."""
+        for name in READS[step.stage]:
+            attempt = plan[name].reused
+            for ref in attempt.outputs if attempt else ():
+                try:
+                    self.artifacts.open(ref)
+                except (ArtifactMissingError, ArtifactMismatchError) as error:
+                    found = "missing" if isinstance(error, ArtifactMissingError) else "changed"
+                    self.recorder.record(ArtifactMissing(ref.path, found))
+                    self.damaged |= {ref.path}
+                    return False
+        return True
+
+    def _start(self, step: StagePlan, plan: Plan, pool: ThreadPoolExecutor) -> None:
+        attempt = len(self.state.attempts.get(step.stage, ())) + 1
+        self.recorder.record(
+            StageStarted(
+                stage=step.stage,
+                attempt=attempt,
+                key=step.key or "",
+                version=step.version,
+                cause=step.cause,
+                changes=tuple(as_json(change) for change in step.changes),
+                options=dict(step.options),
+                inputs=dict(step.inputs),
+            )
+        )
+        self.reporter.stage_started(step, attempt)
+        inputs = {other.stage: other.reused for other in plan.stages if other.reused is not None}
+        work = StageWork(
+            step=step,
+            attempt=attempt,
+            provider_name=step.engine_name,
+            inputs=inputs,
+            recording=self.recording,
+            artifacts=self.artifacts,
+            recorder=self.recorder,
+            reporter=self.reporter,
+            clock_s=self.shop.clock_s,
+            stop=self.shop.stop,
+        )
+        self.running[step.stage] = pool.submit(self._attempt, work)
+
+    def _await_one(self) -> None:
+        done, _ = wait(self.running.values(), return_when=FIRST_COMPLETED)
+        for stage in [name for name, future in self.running.items() if future in done]:
+            self.tried.add(stage)
+            self.running.pop(stage).result()
+            self.reporter.stage_ended(self.state.attempts[stage][-1])
+
+    def _attempt(self, work: StageWork) -> None:
+        """Do one attempt and record how it ended; only a log that can't be written gets out of here."""
+        start_s = self.shop.clock_s()
+        stage, number = work.step.stage, work.attempt
+        try:
+            result = STAGE_FUNCTIONS[stage](work, self.shop.providers)
+            event: Event = _succeeded(work, result, self.shop.clock_s() - start_s)
+            self.ran.append(stage)
+        except LogError:
+            raise
+        except StoppedError:
+            event = StageInterrupted(stage, number)
+        except (EvtError, OSError, MemoryError) as error:
+            event = StageFailed(stage, number, _recorded_error(error), self._since(start_s))
+        except Exception as error:
+            # Recorded here, raised again at the end of the run.
+            self.bugs.append(error)
+            failure = StageError("internal", f"This is a defect of evt: {type(error).__name__}.")
+            event = StageFailed(stage, number, failure, self._since(start_s))
+        work.folder.close()
+        self.recorder.record(event)
+
+    def _since(self, start_s: float) -> float:
+        return round(self.shop.clock_s() - start_s, 3)
+
+    def _outcome(self, plan: Plan) -> str:
+        if self.shop.stop.is_set() and not plan.is_done:
+            return INTERRUPTED
+        if plan.is_done:
+            return COMPLETED
+        has_failed = any(self.state.attempts[stage][-1].status == STAGE_FAILED for stage in self.tried)
+        return NEEDS_DECISION if plan.blocked and not has_failed else FAILED
+
+    def _finish(self, outcome: str, start_s: float) -> None:
+        was_sealed = any(run.outcome == COMPLETED for run in self.state.runs)
+        self.recorder.record(RunFinished(outcome, self._since(start_s)))
+        if outcome == COMPLETED or was_sealed:
+            self.recorder.seal(self.shop.store)
+        else:
+            self.shop.store.keep_head(self.recorder.writer)
+
+
+def _succeeded(work: StageWork, result: StageResult, duration_s: float) -> StageSucceeded:
+    return StageSucceeded(
+        work.step.stage, work.attempt, result.outputs, dict(result.metadata), round(duration_s, 3)
+    )
+
+
+def _recorded_error(error: Exception) -> StageError:
+    if isinstance(error, EvtError):
+        return stage_error(error)
+    if isinstance(error, MemoryError):
+        return StageError("out_of_memory", "There was not enough memory. Close other programs and run again.", True)
+    strerror = getattr(error, "strerror", None) or str(error)
+    return StageError("disk", f"The disk refused: {strerror}. Mend that and run again.", retryable=True)
+
+
+def _recorded_decision(step: StagePlan) -> dict[str, Any]:
+    decision: dict[str, Any] = {"decision": step.decision}
+    if step.cause:
+        decision["cause"] = step.cause
+    if step.reused is not None:
+        decision["attempt"] = step.reused.number
+    return decision
+
+
+def _recordable_path(recording: Recording | None) -> str | dict[str, str] | None:
+    return None if recording is None else recordable_name(str(recording.path))

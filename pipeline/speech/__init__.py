@@ -1,0 +1,1 @@
+"""Pure values and rules about who said what when. No I/O."""

@@ -1,0 +1,88 @@
+"""Where a long recording is cut into chunks: in its silences, as far as there are any.
+
+Pure: it sees numbers of samples (16 kHz), never audio, so a cut is the same on every machine. The chunks tile
+the recording: no sample is left out and none is in two chunks, also where nobody speaks; whether a chunk is worth
+transcribing is for others to decide.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from attrs import frozen
+
+RATE = 16000
+"""Samples per second of every recording after its conversion."""
+
+Span = tuple[int, int]
+"""A half-open interval [start, end) in samples."""
+
+
+@frozen
+class Cut:
+    """A border between two chunks.
+
+    Attributes:
+        at: the first sample of the later chunk.
+        hard: the window held no silence, so the cut may go through a word.
+    """
+
+    at: int
+    hard: bool
+
+
+def find_cuts(
+    total: int, silences: Sequence[Span], chunk_s: tuple[float, float], quietest: Callable[[int, int], int]
+) -> list[Cut]:
+    """Return where to cut a recording, in order; empty if it fits one chunk.
+
+    Each cut is looked for in a window that begins `shortest` and ends `longest` seconds after the cut before:
+    the middle of the longest silence in it (of the part that lies in it; of equal ones the later, which makes
+    fewer chunks), else where the caller says that it is quietest. The last chunk may be shorter than `shortest`.
+
+    Args:
+        total: samples of the recording.
+        silences: disjoint, sorted; may be empty.
+        chunk_s: (shortest, longest) seconds between two cuts, 0 < shortest ≤ longest.
+        quietest: returns the sample at which to cut within [start, end] where there is no silence.
+
+    Source: the cutting rule of WhisperX-like tools, with the middle of the longest silence instead of the first.
+    """
+    shortest, longest = (round(seconds * RATE) for seconds in chunk_s)
+    assert 0 < shortest <= longest, f"chunks of {chunk_s} seconds can't be cut"
+    cuts: list[Cut] = []
+    start = 0
+    while total - start > longest:
+        cuts.append(_cut(start + shortest, start + longest, silences, quietest))
+        start = cuts[-1].at
+    return cuts
+
+
+def chunks(total: int, cuts: Sequence[Cut]) -> list[Span]:
+    """Return the spans between the cuts: they tile [0, total); empty for a recording without samples."""
+    if total == 0:
+        return []
+    return list(pairwise([0, *(cut.at for cut in cuts), total]))
+
+
+def _cut(start: int, end: int, silences: Sequence[Span], quietest: Callable[[int, int], int]) -> Cut:
+    found = _longest_silence(start, end, silences)
+    if found:
+        return Cut(at=sum(found) // 2, hard=False)
+    at = quietest(start, end)
+    assert start <= at <= end, f"a cut at {at} lies outside its window [{start}, {end}]"
+    return Cut(at=at, hard=True)
+
+
+def _longest_silence(start: int, end: int, silences: Sequence[Span]) -> Span | None:
+    """Return the longest part of a silence within [start, end), or None where there is none."""
+    longest: Span | None = None
+    for silence in silences[bisect_right(silences, start, key=lambda span: span[1]) :]:
+        if silence[0] >= end:
+            break
+        part = max(silence[0], start), min(silence[1], end)
+        if longest is None or part[1] - part[0] >= longest[1] - longest[0]:
+            longest = part
+    return longest

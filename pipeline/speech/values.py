@@ -1,0 +1,78 @@
+"""The values that stages hand on: turns, words, utterances. Times are seconds from the start of the recording."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+UNKNOWN_SPEAKER = "UNKNOWN"
+"""The label of a word that no turn is near enough to claim."""
+
+
+@frozen
+class Turn:
+    """One speaker speaks during the half-open interval [start_s, end_s); turns of different speakers may overlap.
+
+    `channel` is set where the turn was found on one channel of the recording (0-based) and then holds only
+    for words of that channel.
+    """
+
+    start_s: float
+    end_s: float
+    speaker: str
+    channel: int | None = None
+
+
+@frozen
+class Word:
+    """One transcribed word, its punctuation attached; the times are None where the engine gives none."""
+
+    text: str
+    start_s: float | None = None
+    end_s: float | None = None
+    confidence: float | None = None
+    channel: int | None = None
+
+
+@frozen
+class AttributedWord:
+    """A word with times and a speaker, and how the speaker was found.
+
+    Attributes:
+        share: the part of the word's duration that the speaker's turns cover, 0 to 1.
+        method: `channel`, `overlap`, `exclusive`, `previous`, `edge`, `realigned`, `island` or `none`.
+        alternatives: other speakers heard during the word, most heard first.
+        overlapped: two speakers or more speak during the word.
+    """
+
+    text: str
+    start_s: float
+    end_s: float
+    speaker: str
+    share: float
+    method: str
+    confidence: float | None = None
+    alternatives: tuple[str, ...] = ()
+    overlapped: bool = False
+
+
+@frozen
+class Utterance:
+    """Consecutive words of one speaker; never empty, in the order in which they were spoken."""
+
+    speaker: str
+    words: tuple[AttributedWord, ...]
+
+    @property
+    def start_s(self) -> float:
+        """Start of the first word."""
+        return self.words[0].start_s
+
+    @property
+    def end_s(self) -> float:
+        """Largest end of any word."""
+        return max(word.end_s for word in self.words)
+
+    @property
+    def text(self) -> str:
+        """The words, joined by single spaces."""
+        return " ".join(word.text for word in self.words)

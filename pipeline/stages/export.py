@@ -1,0 +1,45 @@
+"""The merged transcript in the formats that the user wants, as artifacts; delivering them is not a stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.formats import FORMATS
+from pipeline.providers.registry import Providers
+from pipeline.recordings import name_of
+from pipeline.speech.transcript import Engines, Transcript
+from pipeline.speech.values import AttributedWord, Turn, Utterance
+from pipeline.stages.merge import TRANSCRIPT
+from pipeline.work import StageResult, StageWork
+from projections.graph import AUDIO_CONVERSION, DIARIZATION, MERGE, TRANSCRIPTION
+
+
+def run(work: StageWork, providers: Providers) -> StageResult:
+    """Render each wanted format."""
+    transcript = _transcript(work, work.input_json(MERGE, TRANSCRIPT))
+    outputs = tuple(
+        work.folder.put_bytes(f"transcript.{name}", FORMATS[name](transcript).encode())
+        for name in work.step.options["formats"]
+    )
+    return StageResult(outputs, {"formats": work.step.options["formats"]})
+
+
+def _transcript(work: StageWork, merged: dict[str, Any]) -> Transcript:
+    state = work.recorder.state
+    converted = work.inputs[AUDIO_CONVERSION].metadata
+    return Transcript(
+        id=state.pipeline_id,
+        name=name_of(state.input_file),
+        utterances=tuple(_utterance(utterance) for utterance in merged["utterances"]),
+        turns=tuple(Turn(**turn) for turn in merged["turns"]),
+        duration_s=converted["duration_s"],
+        language=merged["language"],
+        draft=merged["draft"],
+        engines=Engines(diarizer=merged["engines"][DIARIZATION], transcriber=merged["engines"][TRANSCRIPTION]),
+        warnings=tuple(converted.get("warnings", ())),
+    )
+
+
+def _utterance(stored: dict[str, Any]) -> Utterance:
+    words = (AttributedWord(**{**word, "alternatives": tuple(word["alternatives"])}) for word in stored["words"])
+    return Utterance(stored["speaker"], tuple(words))

@@ -1,0 +1,43 @@
+"""Words and turns → utterances: who said what when. The rule is `pipeline.speech.merge`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.providers.registry import Providers
+from pipeline.speech.merge import merge
+from pipeline.speech.values import UNKNOWN_SPEAKER, Turn, Word
+from pipeline.stages.diarization import TURNS
+from pipeline.stages.transcription import WORDS
+from pipeline.work import StageResult, StageWork
+from projections.graph import DIARIZATION, TRANSCRIPTION
+from projections.summary import as_json
+
+TRANSCRIPT = "transcript.json"
+
+
+def run(work: StageWork, providers: Providers) -> StageResult:
+    """Merge, and store everything that an output format may want to show."""
+    found = work.input_json(DIARIZATION, TURNS)
+    spoken = work.input_json(TRANSCRIPTION, WORDS)
+    words = [Word(**word) for word in spoken["words"]]
+    turns, exclusive = ([Turn(**turn) for turn in found[name]] for name in ("turns", "exclusive"))
+    utterances = merge(words, turns, exclusive)
+    content = {
+        "language": spoken["language"],
+        "draft": spoken["draft"],
+        "engines": {
+            stage: work.inputs[stage].started.options["provider"] for stage in (DIARIZATION, TRANSCRIPTION)
+        },
+        "utterances": [as_json(utterance) for utterance in utterances],
+        "turns": [as_json(turn) for turn in turns],
+    }
+    merged = [word for utterance in utterances for word in utterance.words]
+    metadata: dict[str, Any] = {
+        "utterances": len(utterances),
+        "words": len(merged),
+        "speakers": len({word.speaker for word in merged}),
+        "words_unknown_speaker": sum(word.speaker == UNKNOWN_SPEAKER for word in merged),
+        "words_overlapped": sum(word.overlapped for word in merged),
+    }
+    return StageResult((work.folder.put_json(TRANSCRIPT, content),), metadata)
