@@ -1,0 +1,1 @@
+"""The command line: settings, wiring, rendering; one small file per command."""

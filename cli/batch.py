@@ -1,0 +1,136 @@
+"""From what the user named to work items: recording, pipeline and target of each, settled before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from cli.lookup import UnknownPipelineError, find_pipeline
+from cli.render import printable
+from eventlog.errors import EvtError
+from eventlog.store import Store
+from pipeline.delivery import Target, delivered_digests, stems_of
+from pipeline.errors import SourceRejectedError
+from pipeline.home import Home
+from pipeline.recordings import Recording, identify, name_of
+from pipeline.runner import pipeline_id_of
+from projections.graph import EXPORT
+from projections.options import Option
+from projections.state import PipelineState
+
+Delivered = Callable[[PipelineState, Mapping[str, Option]], frozenset[str] | None]
+
+
+@frozen
+class Item:
+    """One recording of an invocation.
+
+    Attributes:
+        written: what the user wrote.
+        recording: the file; None where only the pipeline is known.
+        target: where its deliveries go.
+    """
+
+    written: str
+    pipeline: str
+    name: str
+    recording: Recording | None
+    target: Target
+
+
+@frozen
+class Refusal:
+    """Something that the user named and that can't be worked on."""
+
+    written: str
+    error: EvtError
+
+
+def gather(
+    written: Sequence[str],
+    store: Store,
+    home: Home,
+    output_dir: Path,
+    *,
+    moved_to: Path | None = None,
+    verify: bool = False,
+) -> tuple[list[Item], list[Refusal]]:
+    """Return an item for each recording that the user named, and a refusal for what can't be one."""
+    items: list[Item] = []
+    refusals: list[Refusal] = []
+    for text in dict.fromkeys(written):
+        try:
+            items.append(_item(text, store, home, output_dir, moved_to, verify))
+        except EvtError as error:
+            refusals.append(Refusal(text, error))
+    return _with_stems(items), refusals
+
+
+def delivered_to(target: Target | None, only: Iterable[str] | None = None) -> Delivered:
+    """Return what tells the plan which exports lie where the user wants them.
+
+    Args:
+        target: where; None: nowhere, so that no export is needed.
+        only: formats to deliver; the others of an export count as delivered.
+    """
+
+    def delivered(state: PipelineState, options: Mapping[str, Option]) -> frozenset[str] | None:
+        if target is None:
+            return None
+        formats = options["formats"].value if only is None else list(only)
+        exports = [ref for attempt in state.attempts.get(EXPORT, ()) for ref in attempt.outputs]
+        unwanted = {ref.sha256 for ref in exports if ref.path.rpartition(".")[2] not in formats}
+        return delivered_digests(target, formats) | unwanted
+
+    return delivered
+
+
+def _item(written: str, store: Store, home: Home, output_dir: Path, moved_to: Path | None, verify: bool) -> Item:
+    path = Path(written)
+    if path.exists() or path.is_symlink():
+        recording = identify(path, home.index, verify=verify)
+        pipeline = pipeline_id_of(recording, store)
+        return Item(written, pipeline, path.name, recording, Target(output_dir, path.name))
+    try:
+        pipeline = find_pipeline(written, store, home)
+    except UnknownPipelineError as error:
+        if "/" in written or "." in written:
+            raise SourceRejectedError(f"There is no file {printable(written)}. Check the name.") from error
+        raise
+    sha256, name, last_path = _created(store, pipeline)
+    known = _recording_of(pipeline, sha256, last_path, home, moved_to)
+    return Item(written, pipeline, name, known, Target(output_dir, name))
+
+
+def _recording_of(
+    pipeline: str, sha256: str, last_path: Path | None, home: Home, moved_to: Path | None
+) -> Recording | None:
+    """Return the recording of a known pipeline, if it is still where it was, or where the user says."""
+    if moved_to is not None:
+        recording = identify(moved_to, home.index)
+        if recording.sha256 != sha256:
+            raise SourceRejectedError(f"{moved_to} is another recording than that of {pipeline}.")
+        return recording
+    try:
+        found = identify(last_path, home.index) if last_path else None
+    except SourceRejectedError:
+        return None
+    return found if found and found.sha256 == sha256 else None
+
+
+def _created(store: Store, pipeline: str) -> tuple[str, str, Path | None]:
+    """Return the digest and name of a pipeline's recording and where it last was."""
+    sha256, name, last_path = "", pipeline, None
+    for record in store.stream(pipeline):
+        if record.type == "pipeline.created":
+            sha256, name = record.data["input"]["sha256"], name_of(record.data["input"]["name"])
+        elif record.type == "run.started" and record.data.get("input_path") is not None:
+            last_path = Path(name_of(record.data["input_path"]))
+    return sha256, name, last_path
+
+
+def _with_stems(items: list[Item]) -> list[Item]:
+    stems = stems_of([(item.pipeline, item.name) for item in items])
+    return [evolve(item, target=Target(item.target.folder, stems[item.pipeline, item.name])) for item in items]

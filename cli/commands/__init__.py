@@ -1,0 +1,1 @@
+"""One file per command; `cli.main` imports a command when it is called."""

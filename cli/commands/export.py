@@ -1,0 +1,113 @@
+"""`evt export`: a finished transcript in other formats or places."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.batch import Item, delivered_to, gather
+from cli.main import FAILED, OK, REFUSED, exit_code_of, worst
+from cli.progress import PlainReporter
+from cli.render import json_line, printable
+from cli.settings import checked, load_settings, require_usable
+from cli.wiring import make_workshop
+from eventlog.errors import EvtError
+from pipeline import runner
+from pipeline.artifacts import Artifacts
+from pipeline.delivery import Delivery, deliver, require_writable
+from pipeline.errors import PipelineError
+from pipeline.runner import Workshop
+from projections.graph import EXPORT, FORMATS
+from projections.options import Named
+from projections.plan import RUN, WAITING
+
+
+class NotFinishedError(PipelineError):
+    """There is no finished transcript to export. Run the pipeline first."""
+
+
+@click.command("export", short_help="Write a finished transcript in other formats or places.")
+@click.argument("pipelines", nargs=-1, required=True, metavar="ID|NAME|FILE...")
+@click.option("--format", "formats", multiple=True, help=f"Formats: {', '.join(FORMATS)} (comma or repeat).")
+@click.option("-o", "--output-dir", type=click.Path(), help="Folder for the transcripts (default: this folder).")
+@click.option("--json", "as_json", is_flag=True, help="Report on stdout as JSON.")
+@click.pass_obj
+def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], as_json: bool, **flags: Any) -> int:
+    """Write finished transcripts again, in other formats or into another folder.
+
+    Nothing is transcribed again; a format that was not made before is made now.
+
+    \b
+    Example:
+      evt export 4f2a --format vtt -o subtitles
+    """
+    settings = load_settings(obj["home"], flags["output_dir"])
+    wanted = sorted({part for item in flags["formats"] for part in item.split(",") if part})
+    if wanted:
+        checked("formats", wanted, "--format")
+    require_usable(settings.home)
+    require_writable(settings.output_dir)
+    shop = make_workshop(settings.home, threading.Event(), unsafe_fs=obj["unsafe_fs"])
+    items, refusals = gather(pipelines, shop.store, settings.home, settings.output_dir)
+    codes, reports = [], []
+    for refusal in refusals:
+        click.echo(f"evt: {printable(refusal.written)}: {printable(str(refusal.error))}", err=True)
+        codes.append(exit_code_of(refusal.error))
+    for item in items:
+        try:
+            deliveries = _export(shop, item, wanted, PlainReporter(quiet=obj["quiet"]))
+        except EvtError as error:
+            click.echo(f"evt: {printable(item.written)}: {printable(str(error))}", err=True)
+            codes.append(REFUSED if isinstance(error, NotFinishedError) else exit_code_of(error))
+            continue
+        codes.append(OK)
+        reports.append(_as_json(item, deliveries))
+        if not as_json:
+            for delivery in deliveries:
+                click.echo(f"{printable(str(delivery.path))} ({delivery.outcome})")
+    if as_json:
+        click.echo(json_line(reports))
+    return worst(codes or [FAILED])
+
+
+def _export(shop: Workshop, item: Item, wanted: list[str], reporter: PlainReporter) -> list[Delivery]:
+    """Deliver the wanted formats; render those that no export holds, beside the ones that it does."""
+    named = Named()
+    seen = runner.look(shop, item.pipeline, item.recording, named, delivered_to(item.target, wanted or None))
+    made = seen.options["formats"].value
+    formats = wanted or made
+    if not set(formats) <= set(made):
+        named = Named(options={"formats": sorted({*made, *formats})})
+        seen = runner.look(shop, item.pipeline, item.recording, named, delivered_to(item.target, formats))
+    plan, state = seen.plan, seen.state
+    if not plan.is_done:
+        _require_only_export(seen)
+        result = runner.run(shop, seen, item.recording, named, delivered_to(item.target, formats), reporter)
+        plan, state = result.plan, result.state
+        if not plan.is_done:
+            raise NotFinishedError(f"The export failed; `evt show {item.pipeline}` says why.")
+    return deliver(item.target, plan, state, Artifacts(shop.home.artifacts(item.pipeline)), formats)
+
+
+def _require_only_export(seen: runner.Look) -> None:
+    """See that rendering is all that is missing: an export never transcribes."""
+    if (
+        any(step.decision in {RUN, WAITING} for step in seen.plan.stages if step.stage != EXPORT)
+        or seen.plan.blocked
+    ):
+        raise NotFinishedError(
+            f"The transcript of {seen.pipeline} is not finished. `evt run {seen.pipeline}` goes on with it."
+        )
+
+
+def _as_json(item: Item, deliveries: list[Delivery]) -> dict[str, Any]:
+    return {
+        "input": printable(item.written),
+        "pipeline": item.pipeline,
+        "deliveries": [
+            {"path": printable(str(Path(d.path))), "format": d.format, "outcome": d.outcome} for d in deliveries
+        ],
+    }

@@ -1,0 +1,96 @@
+"""`evt list`: a line for each pipeline of the home."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cli.main import DAMAGED, OK
+from cli.render import json_line, moment, printable, seconds, shown_name, table
+from cli.settings import load_home
+from eventlog.errors import LogError
+from eventlog.reader import Tail
+from eventlog.store import Store
+from projections.fold import fold, initial_state
+from projections.graph import STAGES
+from projections.summary import Summary, as_json, summarize
+
+
+@click.command("list", short_help="List the pipelines of this home.")
+@click.option("--detailed", is_flag=True, help="Also engines, speakers, words, runs and the last error.")
+@click.option("--status", multiple=True, help="Only these: completed, failed, interrupted, unfinished, damaged …")
+@click.option("--json", "as_json_", is_flag=True, help="Report on stdout as JSON.")
+@click.pass_obj
+def command(obj: dict[str, Any], /, detailed: bool, status: tuple[str, ...], as_json_: bool) -> int:
+    """List the pipelines of this home, newest first.
+
+    \b
+    Examples:
+      evt list
+      evt list --status failed --detailed
+    """
+    home, _ = load_home(obj["home"])
+    store = Store(str(home.logs))
+    found = [_summary(store, pipeline) for pipeline in store.pipelines()]
+    shown = sorted(
+        (summary for summary in found if not status or summary.status in status),
+        key=lambda summary: summary.last_updated or "",
+        reverse=True,
+    )
+    if as_json_:
+        click.echo(json_line([as_json(summary) for summary in shown]))
+    elif detailed:
+        click.echo("\n\n".join(_paragraph(summary) for summary in shown) or "No pipelines.")
+    else:
+        click.echo(_table(shown) if shown else "No pipelines." if not found else "No pipelines of that status.")
+    return DAMAGED if any(summary.status in {"damaged", "unreadable"} for summary in found) else OK
+
+
+def _summary(store: Store, pipeline: str) -> Summary:
+    """Return a pipeline's line; of a damaged log what its good records say."""
+    from attrs import evolve
+
+    try:
+        view = store.read(pipeline)
+    except LogError as error:
+        return evolve(summarize(initial_state(pipeline)), status="unreadable", error=str(error))
+    summary = summarize(fold(initial_state(pipeline), view.records))
+    if view.verdict.tail in {Tail.CORRUPT, Tail.NEWER}:
+        return evolve(summary, status="damaged", error=view.verdict.reason)
+    return summary
+
+
+def _table(summaries: list[Summary]) -> str:
+    header = ("ID", "STATUS", "STAGES", "UPDATED (UTC)", "NAME")
+    rows = [
+        (
+            s.pipeline_id,
+            s.status,
+            f"{len(s.completed_stages)}/{len(STAGES)}",
+            moment(s.last_updated),
+            shown_name(s.name),
+        )
+        for s in summaries
+    ]
+    return table(rows, header)
+
+
+def _paragraph(summary: Summary) -> str:
+    engines = ", ".join(f"{stage} by {engine}" for stage, engine in summary.engines.items())
+    facts = [
+        ("id", summary.pipeline_id),
+        ("status", summary.status),
+        ("completed", ", ".join(summary.completed_stages) or "nothing yet"),
+        ("failed", summary.failed_stage),
+        ("error", summary.error),
+        ("audio", seconds(summary.duration_s) if summary.duration_s is not None else None),
+        ("engines", engines or None),
+        ("speakers", summary.speakers),
+        ("words", summary.words),
+        ("runs", summary.runs),
+        ("created", moment(summary.created_at)),
+        ("updated", moment(summary.last_updated)),
+    ]
+    lines = [f"  {name:<10} {printable(str(value))}" for name, value in facts if value is not None]
+    return "\n".join([shown_name(summary.name), *lines])

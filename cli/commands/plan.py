@@ -1,0 +1,104 @@
+"""`evt plan`: what `run` would do, and why; nothing is changed."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.batch import delivered_to, gather
+from cli.main import OK, REFUSED, exit_code_of, worst
+from cli.options import named_from, stage_options
+from cli.render import json_line, printable
+from cli.settings import load_settings
+from cli.wiring import make_workshop
+from eventlog.errors import EvtError
+from pipeline.runner import Look, look
+from projections.plan import RUN, StagePlan
+from projections.summary import as_json
+
+
+@click.command("plan", short_help="Say what `run` would do, and why, without doing it.")
+@click.argument("recordings", nargs=-1, required=True, metavar="FILE|ID...")
+@stage_options
+@click.option("-o", "--output-dir", type=click.Path(), help="Folder where the transcripts would go.")
+@click.option(
+    "--input", "moved_to", type=click.Path(), help="Where the recording of a pipeline named by ID is now."
+)
+@click.option("--json", "as_json_", is_flag=True, help="Report on stdout as JSON.")
+@click.pass_obj
+def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool, **flags: Any) -> int:
+    """Say for each stage what `evt run` with the same words would do next, and why.
+
+    \b
+    Example:
+      evt plan talk.wav --language de
+    """
+    settings = load_settings(obj["home"], flags["output_dir"])
+    named = named_from(flags, settings)
+    shop = make_workshop(settings.home, threading.Event(), unsafe_fs=obj["unsafe_fs"])
+    moved_to = Path(flags["moved_to"]) if flags["moved_to"] else None
+    items, refusals = gather(recordings, shop.store, settings.home, settings.output_dir, moved_to=moved_to)
+    codes, reports = [], []
+    for refusal in refusals:
+        click.echo(f"evt: {printable(refusal.written)}: {printable(str(refusal.error))}", err=True)
+        codes.append(exit_code_of(refusal.error))
+    for item in items:
+        try:
+            seen = look(shop, item.pipeline, item.recording, named, delivered_to(item.target))
+        except EvtError as error:
+            click.echo(f"evt: {printable(item.written)}: {printable(str(error))}", err=True)
+            codes.append(exit_code_of(error))
+            continue
+        codes.append(REFUSED if seen.plan.blocked else OK)
+        reports.append(_as_json(item.written, seen))
+        if not as_json_:
+            click.echo(f"{printable(item.name)} ({item.pipeline})\n{_in_words(seen)}")
+    if as_json_:
+        click.echo(json_line(reports))
+    return worst(codes)
+
+
+def _in_words(seen: Look) -> str:
+    lines = [f"  {step.stage:<17} {step.decision:<8} {_why(step)}" for step in seen.plan.stages]
+    lines += [f"  Note: {note}" for note in seen.plan.notes]
+    if seen.is_settled:
+        lines.append("  Nothing to do.")
+    return printable_lines(lines)
+
+
+def printable_lines(lines: list[str]) -> str:
+    """Join lines, each safe to print."""
+    return "\n".join(printable(line) for line in lines)
+
+
+def _why(step: StagePlan) -> str:
+    by = f"{step.engine_name}: " if step.decision == RUN and step.engine_name else ""
+    return f"{by}{step.reason}"
+
+
+def _as_json(written: str, seen: Look) -> dict[str, Any]:
+    stages = [
+        {
+            "stage": step.stage,
+            "decision": step.decision,
+            "reason": step.reason,
+            "cause": step.cause or None,
+            "changes": as_json(step.changes),
+            "engine": step.engine_name or None,
+            "key": step.key,
+            "attempt": step.reused.number if step.reused else None,
+        }
+        for step in seen.plan.stages
+    ]
+    return {
+        "input": printable(written),
+        "pipeline": seen.pipeline,
+        "status": seen.state.status,
+        "nothing_to_do": seen.is_settled,
+        "resume_point": list(seen.plan.resume_point),
+        "stages": stages,
+        "notes": list(seen.plan.notes),
+    }

@@ -1,0 +1,83 @@
+"""`evt show`: one pipeline, for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cli.lookup import find_pipeline
+from cli.main import DAMAGED, OK
+from cli.progress import ending
+from cli.render import json_line, moment, printable, shown_name
+from cli.settings import load_home
+from cli.system import is_locked
+from eventlog.reader import Tail
+from eventlog.store import LogView, Store
+from pipeline.home import Home
+from projections.fold import fold, initial_state
+from projections.graph import STAGES
+from projections.state import PipelineState
+from projections.summary import state_as_json
+
+
+@click.command("show", short_help="Show one pipeline: stages, transcript, log.")
+@click.argument("pipeline", metavar="ID|NAME|FILE")
+@click.option("--json", "as_json", is_flag=True, help="Report on stdout as JSON.")
+@click.pass_obj
+def command(obj: dict[str, Any], /, pipeline: str, as_json: bool) -> int:
+    """Show what was done for one recording, and where its files are."""
+    home, _ = load_home(obj["home"])
+    store = Store(str(home.logs))
+    found = find_pipeline(pipeline, store, home)
+    view = store.read(found)
+    state = fold(initial_state(found), view.records)
+    damaged = view.verdict.tail in {Tail.CORRUPT, Tail.NEWER}
+    if as_json:
+        log = {"path": store.path(found), "tail": view.verdict.tail.value, "reason": view.verdict.reason or None}
+        live = is_locked(store.path(found))
+        click.echo(json_line({**state_as_json(state), "log": log, "head": _head(view), "live": live}))
+    else:
+        click.echo("\n".join(printable(line) for line in _lines(state, view, store, home)))
+    return DAMAGED if damaged else OK
+
+
+def _lines(state: PipelineState, view: LogView, store: Store, home: Home) -> list[str]:
+    path = store.path(state.pipeline_id)
+    lines = [
+        f"{shown_name(state.input_file)}  ({state.pipeline_id})",
+        f"  status     {state.status}{_live(state, path)}",
+        f"  created    {moment(state.created_at)} UTC",
+        f"  updated    {moment(state.last_updated)} UTC, {len(state.runs)} runs",
+    ]
+    lines += [f"  also named {shown_name(name)}" for name in state.names[1:]]
+    if state.named:
+        lines.append("  options    " + ", ".join(f"{name} {value}" for name, value in state.named.items()))
+    for stage in STAGES:
+        attempts = state.attempts.get(stage, ())
+        tries = f" (attempt {attempts[-1].number})" if len(attempts) > 1 else ""
+        how = (
+            "not begun" if not attempts else "under way" if attempts[-1].ended_at is None else ending(attempts[-1])
+        )
+        lines.append(f"  {stage:<17} {how}{tries}")
+    lines += [f"  finding    {finding.text}" for finding in state.findings]
+    lines += [f"  log        {path} ({state.seq} records{', sealed' if state.sealed else ''})"]
+    lines += [f"  files      {home.artifacts(state.pipeline_id)}"]
+    if (head := _head(view)) is not None:
+        lines.append(f"  head       {head}")
+    if view.verdict.tail is not Tail.CLEAN:
+        lines.append(f"  log ends   {view.verdict.tail.value}: {view.verdict.reason}")
+    return lines
+
+
+def _head(view: LogView) -> str | None:
+    return f"{view.verdict.head.seq}:{view.verdict.head.sha256}" if view.verdict.head else None
+
+
+def _live(state: PipelineState, path: str) -> str:
+    last = state.last_run
+    if state.status != "unfinished" or last is None:
+        return ""
+    who = f"pid {last.started.pid} on {last.started.host}, since {moment(last.started_at)} UTC"
+    live = is_locked(path)
+    return f", live ({who})" if live else f" (last run: {who})" if live is None else f", not live (last run: {who})"

@@ -1,0 +1,37 @@
+"""`evt trust`: whose settings files are believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.render import json_line, printable
+from cli.settings import SettingsError, load_home, require_usable, trusted_folders
+
+
+@click.command("trust", short_help="Believe the settings file of a folder.")
+@click.argument("folder", required=False, metavar="[DIR]", type=click.Path())
+@click.option("--remove", is_flag=True, help="Believe it no longer.")
+@click.option("--json", "as_json", is_flag=True, help="Report on stdout as JSON.")
+@click.pass_obj
+def command(obj: dict[str, Any], /, folder: str | None, remove: bool, as_json: bool) -> None:
+    """Let the evt.toml of a folder choose engines and models too; without DIR, list the trusted folders.
+
+    An evt.toml in a folder that is not trusted sets speakers, language and formats only, so that a
+    folder of recordings that somebody sent you can't decide who gets the audio.
+    """
+    home, _ = load_home(obj["home"])
+    trusted = trusted_folders(home)
+    if folder is not None:
+        path = Path(folder).resolve()
+        if not path.is_dir() and not remove:
+            raise SettingsError(f"{printable(folder)} is no folder.")
+        trusted = [name for name in trusted if name != str(path)] + ([] if remove else [str(path)])
+        require_usable(home)
+        home.trusted.write_text("".join(f"{name}\n" for name in trusted), errors="surrogateescape")
+    if as_json:
+        click.echo(json_line({"trusted": [printable(name) for name in trusted]}))
+    else:
+        click.echo("\n".join(printable(name) for name in trusted) or "No folder is trusted.")

@@ -1,0 +1,143 @@
+"""The entry point: finds the command, and is the one place that turns errors into exit codes."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+OK, FAILED, USAGE, REFUSED, DAMAGED, DECISION, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 5, 130, 143
+
+COMMANDS = {
+    "run": "Transcribe recordings, or go on where a run stopped.",
+    "plan": "Say what `run` would do, and why, without doing it.",
+    "list": "List the pipelines of this home.",
+    "show": "Show one pipeline: stages, transcript, log.",
+    "export": "Write a finished transcript in other formats or places.",
+    "tail": "Show the newest events; -f: as they happen.",
+    "replay": "Rebuild a pipeline's state from its log alone.",
+    "validate": "Check logs and artifacts against their digests.",
+    "path": "Print where a pipeline's log and files are.",
+    "doctor": "Say what works here, what is lacking, and what to do.",
+    "config": "Show every setting and where it comes from.",
+    "trust": "Believe the settings file of a folder.",
+}
+
+_EXIT_CODES = {
+    "CorruptLogError": DAMAGED,
+    "LogGoneError": DAMAGED,
+    "LogLockedError": REFUSED,
+    "LogNotFoundError": REFUSED,
+    "UnsafeFileSystemError": REFUSED,
+    "SourceRejectedError": REFUSED,
+    "SettingsError": REFUSED,
+    "DeliveryError": REFUSED,
+    "UnknownPipelineError": REFUSED,
+    "BlockedError": REFUSED,
+}
+"""By class name, so that no error class need be imported before there is an error. Every other error of ours: 1."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's file when the command is called; its help texts are above."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table, most used first."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"cli.commands.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with:  evt run talk.wav   (then: evt list, evt show ID)",
+)
+@click.option(
+    "--home", type=click.Path(), help="Folder of logs and artifacts (else $EVT_HOME, else your data folder)."
+)
+@click.option("--unsafe-fs", is_flag=True, help="Allow a home on a network file system, where a log can't be safe.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("-q", "--quiet", is_flag=True, help="Only results and errors.")
+@click.option("-v", "--verbose", is_flag=True, help="More about what happens.")
+@click.version_option(None, "-V", "--version", package_name="evt-transcribe", prog_name="evt")
+@click.pass_context
+def evt(context: click.Context, /, **options: Any) -> None:
+    """From recordings to speaker-attributed transcripts, with a log that survives crashes and can be checked."""
+    context.obj = options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with a documented code."""
+    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    if sys.platform == "win32":
+        click.echo(
+            "evt: Windows itself is not supported; run it in WSL (the Windows Subsystem for Linux).", err=True
+        )
+        return REFUSED
+    try:
+        result = evt.main(args=arguments, prog_name="evt", standalone_mode=False)
+        return result if isinstance(result, int) else OK
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("evt: interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough; nothing more can be written, not even at exit.
+        sys.stdout = open("/dev/null", "w")  # noqa: SIM115
+        return OK
+    except Exception as error:
+        return _explain(error, debug="--debug" in arguments)
+
+
+def _explain(error: Exception, *, debug: bool) -> int:
+    from cli.render import printable
+    from eventlog.errors import EvtError
+
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, EvtError):
+        click.echo(f"evt: {printable(str(error))}", err=True)
+        return exit_code_of(error)
+    if isinstance(error, OSError):
+        where = f"{printable(str(error.filename))}: " if error.filename else ""
+        click.echo(f"evt: {where}{error.strerror or error}. Mend that, then repeat the command.", err=True)
+        return FAILED
+    click.echo(
+        f"evt: this is a defect of evt ({type(error).__name__}: {printable(str(error))}). What was recorded is "
+        "safe; please report it with the output of the same command with --debug.",
+        err=True,
+    )
+    return FAILED
+
+
+def exit_code_of(error: Exception) -> int:
+    """Return the documented exit code of an error of ours."""
+    return next((_EXIT_CODES[c.__name__] for c in type(error).__mro__ if c.__name__ in _EXIT_CODES), FAILED)
+
+
+def worst(codes: list[int]) -> int:
+    """Return the exit code of a batch: 4, 5, 1, 3, 0 in this order; an interrupt before all."""
+    order = (INTERRUPTED, TERMINATED, DAMAGED, DECISION, FAILED, REFUSED, OK)
+    return next(code for code in order if code in {*codes, OK})

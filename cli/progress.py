@@ -1,0 +1,120 @@
+"""How a run looks while it works: live bars on a terminal, one plain line per stage elsewhere, nothing if quiet."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from cli.render import printable, seconds
+from projections.plan import StagePlan
+from projections.state import INTERRUPTED, SUCCEEDED, Attempt
+from projections.summary import as_json
+
+_FACTS = ("duration_s", "segments", "speakers", "words", "chunks", "utterances", "formats")
+
+
+class PlainReporter:
+    """One line on stderr when a stage ends."""
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self._quiet = quiet
+        self._verbose = verbose
+
+    def stage_started(self, step: StagePlan, attempt: int) -> None:
+        """Say it only if asked to be verbose."""
+        if self._verbose:
+            self.line(f"  {step.stage}: begins (attempt {attempt}: {step.reason})")
+
+    def stage_progress(self, stage: str, done_s: float, total_s: float) -> None:
+        """Nothing: a log file is no place for bars."""
+
+    def stage_ended(self, attempt: Attempt) -> None:
+        """Say what came out."""
+        self.line(f"  {attempt.stage}: {ending(attempt)}")
+
+    def line(self, text: str) -> None:
+        """Write a note for people."""
+        if not self._quiet:
+            click.echo(printable(text), err=True)
+
+    def close(self) -> None:
+        """Nothing to put away."""
+
+
+class LiveReporter(PlainReporter):
+    """Bars on a terminal, one for each stage that is under way."""
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        super().__init__(verbose=verbose)
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self._bars = Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._tasks: dict[str, Any] = {}
+        self._bars.start()
+
+    def stage_started(self, step: StagePlan, attempt: int) -> None:
+        """Show a bar."""
+        super().stage_started(step, attempt)
+        self._tasks[step.stage] = self._bars.add_task(step.stage, total=None)
+
+    def stage_progress(self, stage: str, done_s: float, total_s: float) -> None:
+        """Move the bar."""
+        if stage in self._tasks:
+            self._bars.update(self._tasks[stage], completed=done_s, total=total_s or None)
+
+    def stage_ended(self, attempt: Attempt) -> None:
+        """Replace the bar by its line."""
+        if attempt.stage in self._tasks:
+            self._bars.remove_task(self._tasks.pop(attempt.stage))
+        super().stage_ended(attempt)
+
+    def line(self, text: str) -> None:
+        """Write above the bars."""
+        self._bars.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        self._bars.stop()
+
+
+def make_reporter(*, quiet: bool, verbose: bool) -> PlainReporter:
+    """Return what fits where stderr goes."""
+    if quiet or not sys.stderr.isatty():
+        return PlainReporter(quiet=quiet, verbose=verbose)
+    return LiveReporter(verbose=verbose)
+
+
+def ending(attempt: Attempt) -> str:
+    """Return how an attempt ended, in words."""
+    if attempt.status == SUCCEEDED:
+        return f"done in {seconds(attempt.duration_s)}{_facts(attempt)}"
+    if attempt.status == INTERRUPTED:
+        return "interrupted"
+    return f"failed: {attempt.error.message if attempt.error else 'for an unknown reason'}"
+
+
+def _facts(attempt: Attempt) -> str:
+    metadata = as_json(attempt.metadata)
+    found = []
+    for name in _FACTS:
+        value = metadata.get(name)
+        if name == "duration_s" and value is not None:
+            found.append(f"{seconds(value)} of audio")
+        elif isinstance(value, list):
+            found.append(", ".join(value))
+        elif isinstance(value, int):
+            found.append(f"{value} {name if value != 1 else name.removesuffix('s')}")
+    found += [str(warning) for warning in metadata.get("warnings", [])]
+    return f": {', '.join(found)}" if found else ""

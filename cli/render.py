@@ -1,0 +1,135 @@
+"""Values as people read them: names without surprises, sizes, times, one line for each event."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from eventlog.record import Record
+
+_INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def printable(text: str) -> str:
+    r"""Return text that can't drive a terminal: what is invisible or broken stands as \uXXXX or \xXX."""
+    if text.isprintable():
+        return text
+    return "".join(_escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    if char.isprintable() or unicodedata.category(char) not in _INVISIBLE:
+        return char
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def shown_name(name: Any) -> str:
+    """Return a recorded file name for display."""
+    if isinstance(name, dict):
+        return printable(bytes.fromhex(name.get("bytes_hex", "")).decode("utf-8", "backslashreplace"))
+    return printable(str(name)) if name is not None else "?"
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration: `0.4 s`, `3 min 12 s`, `2 h 05 min`."""
+    if value is None:
+        return "?"
+    if value < 9.95:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def size(size_bytes: float) -> str:
+    """Return a size: `312 B`, `4.1 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} TB"
+
+
+def moment(time: str | None) -> str:
+    """Return a record's time without its fraction."""
+    return "?" if time is None else time[:19].replace("T", " ")
+
+
+def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> str:
+    """Return rows as aligned columns; the last column is not padded."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header) - 1)]
+    lines = (
+        "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]])
+        for row in [header, *rows]
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def json_line(value: Any) -> str:
+    """Return a value as JSON for programs: indented, keys in our order."""
+    import orjson
+
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+def event_line(record: Record) -> str:
+    """Return an event as one readable line."""
+    columns = (
+        moment(record.time),
+        record.pipeline,
+        f"{record.seq:>4}",
+        printable(record.type),
+        event_words(record),
+    )
+    return "  ".join(columns).rstrip()
+
+
+def event_words(record: Record) -> str:
+    """Return what an event says, in a few words; any record can be shown, also one of an unknown type."""
+    data = record.data
+    words = _WORDS.get(record.type)
+    try:
+        text = words(data) if words else " ".join(f"{name}={value}" for name, value in data.items())
+    except (KeyError, TypeError, AttributeError, IndexError):
+        text = str(data)
+    return printable(text)
+
+
+def _stage(data: dict[str, Any]) -> str:
+    return f"{data['stage']} #{data['attempt']}"
+
+
+def _outcome(data: dict[str, Any]) -> str:
+    found = data["metadata"]
+    facts = [
+        f"{found[name]} {name}"
+        for name in ("segments", "speakers", "words", "chunks", "utterances")
+        if name in found
+    ]
+    return f"{_stage(data)}: {', '.join([*facts, seconds(data['duration_s'])])}"
+
+
+_WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "log.created": lambda d: f"format {d['format']} on {d['file_system']}",
+    "log.recovered": lambda d: f"{d['size_bytes']} unfinished bytes set aside as {d['file']}",
+    "log.sealed": lambda d: "",
+    "pipeline.created": lambda d: f"{shown_name(d['input']['name'])}, {size(d['input']['size_bytes'])}",
+    "input.seen": lambda d: f"also named {shown_name(d['name'])}",
+    "run.started": lambda d: f"{d['user']}@{d['host']}, pid {d['pid']}",
+    "run.finished": lambda d: f"{d['outcome']} after {seconds(d['duration_s'])}",
+    "stage.started": lambda d: f"{_stage(d)}: {d['cause']}",
+    "stage.succeeded": _outcome,
+    "stage.failed": lambda d: f"{_stage(d)}: {d['error']['message']}",
+    "stage.interrupted": _stage,
+    "call.started": lambda d: f"{d['call']}: {d['provider']} {d['operation']} {d['unit']}",
+    "call.succeeded": lambda d: (
+        f"{d['call']}: {seconds(d['latency_s'])}" + (" (found on disk)" if d.get("found") else "")
+    ),
+    "call.reused": lambda d: f"{d['unit']}: answered before, by {d['of']}",
+    "call.failed": lambda d: f"{d['call']}: {d['error']['message']}",
+    "artifact.missing": lambda d: f"{d['path']} is {d['found']}",
+}

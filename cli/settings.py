@@ -1,0 +1,158 @@
+"""Settings: flags, environment, and the files that are believed. The only reader of the process's environment."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from eventlog.errors import EvtError
+from pipeline.home import Home
+from projections.graph import DEFAULTS, FORMATS
+
+ENVIRONMENT_PREFIX = "EVT_"
+LOCAL_FILE = "evt.toml"
+FREE_OPTIONS = frozenset({"speakers", "min_speakers", "max_speakers", "language", "formats"})
+"""What a settings file that merely lies in the current folder may set: nothing that chooses who gets the audio."""
+
+
+class SettingsError(EvtError):
+    """A setting can't be used; the message names it and where it comes from."""
+
+
+@frozen
+class Settings:
+    """What was found, by source.
+
+    Attributes:
+        environment, files: options by name.
+        origins: where each of them was found, for people.
+        ignored: settings of files that are not trusted, with what to do.
+    """
+
+    home: Home
+    home_origin: str
+    environment: Mapping[str, Any]
+    files: Mapping[str, Any]
+    origins: Mapping[str, str]
+    ignored: tuple[str, ...]
+    output_dir: Path
+
+
+def load_settings(
+    home_flag: str | None, output_dir: str | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Read the environment and the settings files.
+
+    Raises:
+        SettingsError: one of them holds something that can't be used.
+    """
+    env = os.environ if environment is None else environment
+    home, home_origin = load_home(home_flag, env)
+    from_env = {name: env[key] for name in DEFAULTS if (key := ENVIRONMENT_PREFIX + name.upper()) in env}
+    from_env = {
+        name: checked(name, _parsed(name, text), f"${ENVIRONMENT_PREFIX}{name.upper()}")
+        for name, text in from_env.items()
+    }
+    own = _read(home.config)
+    local_path = Path.cwd() / LOCAL_FILE
+    local = _read(local_path)
+    believed = is_trusted(home, local_path.parent)
+    usable = {name: value for name, value in local.items() if believed or name in FREE_OPTIONS}
+    origins = (
+        dict.fromkeys(own, str(home.config))
+        | dict.fromkeys(usable, str(local_path))
+        | {name: f"${ENVIRONMENT_PREFIX}{name.upper()}" for name in from_env}
+    )
+    files = {**own, **usable}
+    chosen_dir = output_dir or files.pop("output_dir", None) or "."
+    return Settings(
+        home=home,
+        home_origin=home_origin,
+        environment=from_env,
+        files={name: checked(name, value, origins[name]) for name, value in files.items()},
+        origins=origins,
+        ignored=tuple(
+            f"{local_path} sets {name!r}, which is taken only from a trusted folder: evt trust {local_path.parent}"
+            for name in local
+            if name not in usable
+        ),
+        output_dir=Path(chosen_dir),
+    )
+
+
+def load_home(flag: str | None, environment: Mapping[str, str] | None = None) -> tuple[Home, str]:
+    """Return the home and where its path comes from."""
+    env = os.environ if environment is None else environment
+    if flag:
+        return Home(Path(flag).absolute()), "--home"
+    if env.get("EVT_HOME"):
+        return Home(Path(env["EVT_HOME"]).absolute()), "$EVT_HOME"
+    import platformdirs
+
+    return Home(Path(platformdirs.user_data_dir("evt", appauthor=False))), "default"
+
+
+def checked(name: str, value: Any, origin: str) -> Any:
+    """Return an option's value, or raise SettingsError if it can't have that value."""
+    if name not in DEFAULTS:
+        raise SettingsError(f"{origin} sets {name!r}, which is no setting. There are: {', '.join(DEFAULTS)}.")
+    if name in {"speakers", "min_speakers", "max_speakers"}:
+        good = value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1)
+    elif name == "formats":
+        good = isinstance(value, list) and bool(value) and all(item in FORMATS for item in value)
+    else:
+        good = isinstance(value, str) or (name == "model" and value is None)
+    if not good:
+        hint = f"; there are: {', '.join(FORMATS)}" if name == "formats" else ""
+        raise SettingsError(f"{origin}: {name} can't be {value!r}{hint}.")
+    return value
+
+
+def is_trusted(home: Home, folder: Path) -> bool:
+    """Say whether the user trusts the settings files of a folder."""
+    return str(folder.resolve()) in trusted_folders(home)
+
+
+def trusted_folders(home: Home) -> list[str]:
+    """Return the folders that the user trusts."""
+    try:
+        return home.trusted.read_text(errors="surrogateescape").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def require_usable(home: Home) -> None:
+    """Make the home if need be, private to the user.
+
+    Raises:
+        SettingsError: it can't be made or written.
+    """
+    try:
+        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(home.root, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise SettingsError(
+            f"The home {home.root} can't be written: {error.strerror}. Choose another with --home or $EVT_HOME."
+        ) from error
+
+
+def _parsed(name: str, text: str) -> Any:
+    if name in {"speakers", "min_speakers", "max_speakers"}:
+        return int(text) if text.isdecimal() else text
+    return text.split(",") if name == "formats" else text
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"The settings file {path} can't be read: {error}. Mend or remove it.") from error
+    return content

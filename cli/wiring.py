@@ -1,0 +1,77 @@
+"""Puts the parts together: the one place that knows the real clock, disk, user and machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import threading
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from eventlog.store import Store
+from pipeline.home import Home
+from pipeline.providers.registry import Providers
+from pipeline.runner import Identity, Workshop
+
+_DECIDING_PACKAGES = ("av", "numpy", "pocketsphinx", "pydub", "soundfile", "soxr", "webrtcvad-wheels")
+"""Packages whose versions may change a result; recorded with each run."""
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def open_store(home: Home, *, unsafe_fs: bool = False) -> Store:
+    """Return the logs of a home."""
+    return Store(str(home.logs), unsafe_fs=unsafe_fs)
+
+
+def make_workshop(home: Home, stop: threading.Event, *, unsafe_fs: bool = False) -> Workshop:
+    """Return everything that a run needs, for real."""
+    return Workshop(
+        home=home,
+        store=open_store(home, unsafe_fs=unsafe_fs),
+        providers=Providers(),
+        identity=identity(),
+        clock_s=time.monotonic,
+        new_run_id=new_run_id,
+        stop=stop,
+    )
+
+
+def identity() -> Identity:
+    """Return who runs evt here, and with what."""
+    versions = {"evt": _version("evt-transcribe"), "python": platform.python_version()}
+    versions |= {name: found for name in _DECIDING_PACKAGES if (found := _version(name))}
+    return Identity(_user(), os.getpid(), platform.node(), _boot_id(), versions)
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by time: 48 bits of milliseconds and 80 random bits, in Crockford's base 32.
+
+    Source: the ULID specification, in lower case.
+    """
+    number = (time.time_ns() // 1_000_000 << 80) | secrets.randbits(80)
+    return "".join(_DIGITS[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
