@@ -122,7 +122,7 @@ def trusted_folders(home: Home) -> list[str]:
     """Return the folders that the user trusts."""
     try:
         return home.trusted.read_text(errors="surrogateescape").splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
@@ -151,7 +151,7 @@ def _parsed(name: str, text: str) -> Any:
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise SettingsError(f"The settings file {path} can't be read: {error}. Mend or remove it.") from error

@@ -10,6 +10,8 @@ import re
 
 from attrs import frozen
 
+from eventlog.values import Value
+
 UNSAFE = frozenset(
     {
         "nfs",
@@ -33,8 +35,8 @@ VOLATILE = frozenset({"tmpfs", "ramfs", "overlay"})
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
-@frozen
-class FileSystem:
+@frozen(eq=False, repr=False)
+class FileSystem(Value):
     """Where a log lies.
 
     Attributes:

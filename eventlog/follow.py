@@ -17,7 +17,7 @@ from eventlog.storage import Signature
 from eventlog.store import Store
 
 
-@define
+@define(eq=False, repr=False)
 class _Place:
     """How far one log was read, and what was shown of it."""
 

@@ -21,6 +21,7 @@ from eventlog.record import (
     decode,
     durable_mark,
 )
+from eventlog.values import Value
 
 
 class Tail(enum.Enum):
@@ -37,8 +38,8 @@ class Tail(enum.Enum):
     """An intact record of a later format version follows."""
 
 
-@frozen
-class Head:
+@frozen(eq=False, repr=False)
+class Head(Value):
     """Names a log up to one record: its seq and the sha256 of its line."""
 
     seq: int
@@ -60,8 +61,8 @@ UNREADABLE_HEAD = Head(10**18, "")
 """Stands for a head that can't be understood: it may have named any record, so no end can be trusted."""
 
 
-@frozen
-class Verdict:
+@frozen(eq=False, repr=False)
+class Verdict(Value):
     """How a log ends.
 
     Attributes:
@@ -78,7 +79,7 @@ class Verdict:
     head: Head | None = None
 
 
-@define
+@define(eq=False, repr=False)
 class Scanner:
     """Takes a log's bytes in pieces, yields its records, and judges the end. Holds one line at a time.
 

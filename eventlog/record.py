@@ -17,6 +17,7 @@ import orjson
 from attrs import field, frozen
 
 from eventlog.errors import RecordRejectedError
+from eventlog.values import Value
 
 FORMAT_VERSION = 1
 GENESIS_PREV = "0" * 64
@@ -68,8 +69,8 @@ class NewerFormatError(BadLineError):
     """An intact record of a later format version; a newer evt is needed to read it."""
 
 
-@frozen
-class Record:
+@frozen(eq=False, repr=False)
+class Record(Value):
     """One line of a log: an event and its envelope.
 
     Attributes:

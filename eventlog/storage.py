@@ -18,11 +18,13 @@ from typing import Protocol
 
 from attrs import frozen
 
+from eventlog.values import Value
+
 READ_PIECE_BYTES = 1 << 20
 
 
-@frozen
-class Signature:
+@frozen(eq=False, repr=False)
+class Signature(Value):
     """Tells two states of one path apart.
 
     Attributes:

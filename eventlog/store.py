@@ -28,6 +28,7 @@ from eventlog.reader import UNREADABLE_HEAD, Head, Scanner, Tail, Verdict, scan
 from eventlog.record import FORMAT_VERSION, Record, is_name, repeated_key
 from eventlog.recovery import complete_last_line, cut_torn_tail, quarantine_findings, unrecorded_cuts
 from eventlog.storage import LogFile, PosixStorage, Signature, Storage, make_dirs_durably, replace_durably
+from eventlog.values import Value
 from eventlog.writer import Event, Writer
 
 CREATED = "log.created"
@@ -42,16 +43,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@frozen
-class LogView:
+@frozen(eq=False, repr=False)
+class LogView(Value):
     """What a reader finds: the good records, and how the log ends."""
 
     records: list[Record]
     verdict: Verdict
 
 
-@frozen
-class OpenLog:
+@frozen(eq=False, repr=False)
+class OpenLog(Value):
     """A log open for writing, and everything that it held, the recovery's own records included."""
 
     writer: Writer

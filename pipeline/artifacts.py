@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from attrs import frozen
 
-from eventlog.storage import PosixStorage, make_dirs_durably, sync_path
+from eventlog.storage import PosixStorage, make_dirs_durably, replace_durably, sync_path
 from pipeline.errors import ArtifactMismatchError, ArtifactMissingError
 from projections.events import ArtifactRef
 
@@ -81,21 +81,20 @@ class Artifacts:
         return content
 
     def salt(self) -> str:
-        """Return the pipeline's salt, which every JSON artifact begins with; made once, at random.
+        """Return the pipeline's salt, which every JSON artifact begins with.
 
         The digests of artifacts stand in the log; without a salt, the digest of a short utterance could be
         found by guessing. One salt per pipeline, and not one per file, keeps equal content equal.
         """
+        return (self.root / _SALT).read_text().strip()
+
+    def ensure_salt(self) -> None:
+        """Make the salt if there is none; once per run, before its stages share it."""
         path = self.root / _SALT
-        try:
-            return path.read_text().strip()
-        except FileNotFoundError:
+        if not path.exists():
             storage = PosixStorage()
             make_dirs_durably(storage, str(self.root))
-            storage.write_new(f"{path}.tmp", secrets.token_hex(16).encode() + b"\n")
-            storage.rename(f"{path}.tmp", str(path))
-            storage.sync_dir(str(self.root))
-            return path.read_text().strip()
+            replace_durably(storage, str(path), secrets.token_hex(16).encode() + b"\n")
 
     def clear_scratch(self) -> None:
         """Remove what dead attempts left half done; only the holder of the log's lock may do this."""

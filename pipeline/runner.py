@@ -315,6 +315,7 @@ class _Run:
                 events.append(StageInterrupted(attempts[-1].stage, attempts[-1].number))
         self.recorder.record(*events)
         self.artifacts.clear_scratch()
+        self.artifacts.ensure_salt()
         settle_open_calls(self.recorder, self.artifacts)
 
     def _run_started(self, plan: Plan) -> RunStarted:

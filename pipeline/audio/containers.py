@@ -96,20 +96,20 @@ class Container:
         self.facts = _facts(container, stream)
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the sound in blocks of one second; damage and a missing end become warnings."""
+        """Yield the sound in blocks; damage and a missing end become warnings."""
         import av
 
-        rate_hz, samples = self.facts.rate_hz, 0
+        size, samples = self.facts.block_samples, 0
         fifo = av.AudioFifo()
         for frame in self._clocked(self._uniform(self._decoded())):
             fifo.write(frame)
-            while fifo.samples >= rate_hz:
-                samples += rate_hz
-                yield self._block(fifo.read(rate_hz))
+            while fifo.samples >= size:
+                samples += size
+                yield self._block(fifo.read(size))
         if fifo.samples:
             samples += fifo.samples
             yield self._block(fifo.read())
-        self._compare_length(samples / rate_hz)
+        self._compare_length(samples / self.facts.rate_hz)
 
     def _decoded(self) -> Iterator[AudioFrame]:
         """Yield the frames of the stream; packets that can't be decoded are left out."""

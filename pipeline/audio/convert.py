@@ -1,6 +1,6 @@
 """One recording, whatever its form, becomes canonical audio: 16 kHz mono s16 FLAC. Import it lazily.
 
-The sound flows through in blocks of a second, so memory doesn't grow with length. Mono is read once. For several
+The sound flows through in blocks of a few seconds, so memory doesn't grow with length. Mono is read once. For several
 channels the first reading guesses that their mean will do; where the whole recording says otherwise, a second
 reading does it right.
 """
@@ -150,7 +150,7 @@ class Level:
         """Count a block."""
         floats = block.astype(np.float32)
         self.samples += len(block)
-        self.energy += float(np.einsum("n,n->", floats, floats, dtype=np.float64))
+        self.energy += float(np.einsum("n,n->", floats, floats))
         self.peak = max(self.peak, int(block.max(initial=0)), -int(block.min(initial=0)))
 
     def rms_dbfs(self) -> float:

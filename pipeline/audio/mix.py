@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from attrs import frozen
 
+from pipeline.audio.source import FRAMES_PER_S
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.audio.source import Block
 
     Mono = NDArray[np.float32]
-
-FRAMES_PER_S = 10
-"""Syllables last 100 to 200 ms: longer frames would blend speakers who alternate, shorter ones split vowels."""
 
 SILENT_DB = -60.0
 INAUDIBLE_DB = 40.0
@@ -64,6 +63,9 @@ class Mix:
         """
         used = [(channel, sign) for channel, sign in enumerate(self.signs) if sign]
         first, sign = used[0]
+        if len(used) == 1 and sign == 1:
+            one: Mono = block[first]
+            return one
         mixed: Mono = block[first] * np.float32(sign)
         for channel, sign in used[1:]:
             (np.add if sign > 0 else np.subtract)(mixed, block[channel], out=mixed)
@@ -113,7 +115,7 @@ class Statistics:
     def _add_energies(self, block: Block) -> None:
         frames = block.shape[1] // self._frame
         shaped = block[:, : frames * self._frame].reshape(len(block), frames, self._frame)
-        means = shaped.mean(axis=2)
+        means = np.einsum("cfn->cf", shaped) / self._frame
         self._energies.append(_products(shaped, shaped) / self._frame - means**2)
         crossed = _products(shaped[:-1], shaped[1:]) / self._frame - means[:-1] * means[1:]
         self._neighbours += crossed.sum(axis=1, dtype=np.float64)

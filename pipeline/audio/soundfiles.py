@@ -29,9 +29,9 @@ damaged; libav reads FLAC as fast and goes on behind the damage."""
 FLOATS = frozenset({"FLOAT", "DOUBLE"})
 CODECS = frozenset({"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW", "ALAW"}) | FLOATS
 
-COMPRESSION = 0.625
-"""Level 5 of 8. Level 0 saves 10 % of the encoder's time and costs 3 % of size, level 8 doubles the time for 0.7 %.
-Source: benchmarks/convert.py."""
+COMPRESSION = 0.0
+"""Level 0 of 8 takes a quarter less of the encoder's time than level 5, half of level 7's, for 4 % more size.
+Source: benchmarks/convert.py --levels."""
 
 RATE_HZ = 16_000
 
@@ -54,11 +54,10 @@ class SoundFile:
         )
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the sound in blocks of one second; what is missing at the end becomes a warning."""
-        file = self._file
-        while len(raw := self._read(file.samplerate)):
+        """Yield the sound in blocks; what is missing at the end becomes a warning."""
+        while len(raw := self._read(self.facts.block_samples)):
             yield self._block(raw)
-        if _missing_bytes(file.extra_info) > 0:
+        if _missing_bytes(self._file.extra_info) > 0:
             self.findings.warn("The file is cut short: its header promises more sound than there is.")
 
     def _read(self, samples: int) -> NDArray[Any]:

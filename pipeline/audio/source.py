@@ -1,7 +1,7 @@
 """What the two decoders have in common: the facts of a source, and what comes to light while it is read.
 
 Blocks of a source are float32 arrays of shape (channels, samples), full scale 1.0, each row contiguous. Every
-block but the last lasts exactly one second, so that the same sound cut by another decoder gives the same blocks.
+block but the last has `Facts.block_samples`, so that the same sound read by another decoder gives the same blocks.
 """
 
 from __future__ import annotations
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Block = NDArray[np.float32]
+
+FRAMES_PER_S = 10
+"""Syllables last 100 to 200 ms: longer frames would blend speakers who alternate, shorter ones split vowels."""
+
+BLOCK_VALUES = 240_000
+"""Samples of all channels in one block, 5 s of mono at 48 kHz. Longer blocks are no faster, and memory is this
+times a dozen; of half the size, threads wait for each other more. Source: benchmarks/convert.py."""
 
 LOUDEST = 8.0
 """Samples beyond this multiple of full scale are damage; without a bound, one of them ruins its surroundings."""
@@ -38,6 +45,16 @@ class Facts:
     decoder: str
     total_s: float | None
     tracks: int = 1
+
+    @property
+    def frame_samples(self) -> int:
+        """Return how many samples of one channel a frame of 100 ms has."""
+        return max(1, self.rate_hz // FRAMES_PER_S)
+
+    @property
+    def block_samples(self) -> int:
+        """Return how many samples of one channel a block has: whole frames, one at the least."""
+        return max(1, BLOCK_VALUES // (self.channels * self.frame_samples)) * self.frame_samples
 
 
 @define

@@ -84,18 +84,19 @@ def _cut(work: StageWork, transcriber: Transcriber) -> list[_Cut]:
 def _cut_file(work: StageWork, path: Path, channel: int | None, transcriber: Transcriber) -> list[_Cut]:
     from pipeline.audio.silence import find_silences, quietest_sample
     from pipeline.audio.soundfiles import read_samples
-    from pipeline.audio.voice_activity import speech_intervals
+    from pipeline.audio.voice_activity import FRAMES_PER_S, speech_intervals
 
     total = work.inputs[AUDIO_CONVERSION].metadata["samples"][path.stem]
     silences = find_silences(path, total, work.check) if total > transcriber.chunk_s[1] * _RATE_HZ else []
     found = find_cuts(total, silences, transcriber.chunk_s, lambda start, end: quietest_sample(path, start, end))
-    speech = speech_intervals(path, work)
+    per_frame = _RATE_HZ // FRAMES_PER_S
+    speech = [(first * per_frame, last * per_frame) for first, last in speech_intervals(path, work.check)]
     cuts = []
     for start, end in chunks(total, found):
         work.check()
         pcm = read_samples(path, start, end).astype("<i2").tobytes()
         unit = f"{start / _RATE_HZ:.2f}-{end / _RATE_HZ:.2f}" + ("" if channel is None else f" channel {channel}")
-        has_speech = any(begin * _RATE_HZ < end and stop * _RATE_HZ > start for begin, stop in speech)
+        has_speech = any(first < end and last > start for first, last in speech)
         cuts.append(_Cut(Chunk(path, start, end, channel, unit), hashlib.sha256(pcm).hexdigest(), has_speech))
     return cuts
 

@@ -1,0 +1,62 @@
+"""CPU time of starting evt, beside `python -c "import click, orjson, attrs"` in the same run.
+
+usage: python benchmarks/start.py [--rounds 15]
+
+Goals: --help ≤ 1.1, list ≤ 1.3, replay ≤ 1.5 of that import. Medians over rounds in which all take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+EVT = str(Path(sys.executable).with_name("evt"))
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory(prefix="evt-start-") as folder:
+        script = str(ROOT / "samples" / "demo.toml")
+        base = [EVT, "--home", f"{folder}/home"]
+        sample = str(ROOT / "samples" / "jfk.wav")
+        engines = ["--diarizer", f"script:{script}", "--transcriber", f"script:{script}"]
+        subprocess.run([*base, "run", sample, "-o", folder, *engines], capture_output=True, check=False)
+        subprocess.run([*base, "run", sample, "-o", folder], capture_output=True, check=True)
+        commands = {
+            "import click, orjson, attrs": [sys.executable, "-c", "import click, orjson, attrs"],
+            "evt --help": [EVT, "--help"],
+            "evt list": [*base, "list"],
+            "evt replay": [*base, "replay", "jfk.wav"],
+            "evt replay --json": [*base, "replay", "jfk.wav", "--json"],
+            "evt run (nothing to do)": [*base, "run", sample, "-o", folder],
+        }
+        times: dict[str, list[float]] = {name: [] for name in commands}
+        for _ in range(rounds):
+            for name, command in commands.items():
+                times[name].append(cpu_s(command))
+    limit = statistics.median(times["import click, orjson, attrs"])
+    print(f"{'command':<30}{'CPU ms':>10}{'ratio':>8}")
+    for name, found in times.items():
+        median = statistics.median(found)
+        print(f"{name:<30}{median * 1000:>10.0f}{median / limit:>8.2f}")
+
+
+def cpu_s(command: list[str]) -> float:
+    """Return the CPU seconds, user and system, of one run of a command."""
+    before = os.times()
+    subprocess.run(command, capture_output=True, check=True)
+    after = os.times()
+    return after.children_user - before.children_user + after.children_system - before.children_system
+
+
+if __name__ == "__main__":
+    main()

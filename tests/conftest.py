@@ -1,0 +1,22 @@
+"""What every test shares: Hypothesis profiles, and a command line of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.cli import Evt
+
+# No deadlines: how long an example takes says more about the machine than about the code.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("nightly", parent=settings.get_profile("default"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture
+def evt(tmp_path: Path) -> Evt:
+    """The real command line, with an empty home."""
+    return Evt(tmp_path)

@@ -1,0 +1,89 @@
+"""The real command line in a process of its own, with a home, a folder and a script of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.shop import write_script, write_speech
+
+ROOT = Path(__file__).resolve().parents[2]
+START = [sys.executable, "-c", "from cli.main import main; main()"]
+WORDS = [("one", 0.2, 0.6), ("two", 1.5, 1.9), ("three", 3.2, 3.6), ("four", 4.4, 4.8), ("five", 6.1, 6.5)]
+
+
+class Evt:
+    """Calls `evt` in a folder, with a home, and keeps what it needs to know of both."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.work = folder / "work"
+        self.work.mkdir()
+        self.script = write_script(folder / "script.toml", words=WORDS, chunk_s="[2.0, 3.0]")
+
+    @property
+    def engines(self) -> list[str]:
+        return ["--diarizer", f"script:{self.script}", "--transcriber", f"script:{self.script}"]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("EVT_")}
+        return {**kept, "PYTHONPATH": str(ROOT), "EVT_HOME": str(self.home), "HOME": str(self.folder), **more}
+
+    def __call__(
+        self, *arguments: str | Path | bytes, code: int | None = 0, **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end; fails if its exit code is not the expected one, or if it shows a traceback."""
+        done = subprocess.run(
+            [*START, *map(_fs, arguments)],
+            cwd=self.work,
+            env=self.environment(**more),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=120,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        assert code is None or done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def start(self, *arguments: str | Path, **more: Any) -> subprocess.Popen[str]:
+        """Start a command and return its process."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+        return subprocess.Popen(
+            [*START, *map(str, arguments)], cwd=self.work, env=self.environment(), text=True, **pipes
+        )
+
+    def json(self, *arguments: str | Path, code: int | None = 0) -> Any:
+        """Run a command that reports as JSON and return its report."""
+        return json.loads(self(*arguments, "--json", code=code).stdout)
+
+    def speech(self, name: str = "talk.wav", seconds: float = 8.0, seed: int = 0) -> Path:
+        """Write a recording."""
+        return write_speech(self.work / name, seconds, seed)
+
+    def run(self, *arguments: str | Path, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run a recording with the scripted engine."""
+        return self("run", *arguments, *self.engines, code=code)
+
+    def log(self) -> Path:
+        """Return the only log."""
+        (path,) = self.home.glob("logs/*/*.jsonl")
+        return path
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the only log's records."""
+        return [json.loads(line) for line in self.log().read_bytes().splitlines()]
+
+    def types(self) -> list[str]:
+        """Return the types of the only log's records."""
+        return [record["type"] for record in self.records()]
+
+
+def _fs(argument: str | Path | bytes) -> str:
+    return os.fsdecode(argument) if isinstance(argument, bytes) else str(argument)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+
+from pipeline.formats import FORMATS
+from pipeline.speech.transcript import DRAFT_NOTE, Transcript, one_line
+from pipeline.speech.values import Turn
+from tests.support.strategies import any_text, transcript_of, transcripts, utterance_of
+
+BIDI_AND_BREAKS = "\u202e\u2066\u200f\ufeff\u2028\u2029\x85\x0b\x1b\x00\r\n\t"
+
+
+@given(transcripts(any_text, any_text))
+def test_every_format_takes_any_text_and_ends_with_a_newline(transcript: Transcript) -> None:
+    for render in FORMATS.values():
+        text = render(transcript)
+        assert text.endswith("\n")
+        text.encode()
+        assert not set(text) & set(BIDI_AND_BREAKS.replace("\n", ""))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_name_or_word_with_line_breaks_adds_no_line(name: str) -> None:
+    def lines(separator: str) -> int:
+        utterance = utterance_of(f"SPEAKER{separator}00", f"so{separator}we went")
+        turn = Turn(0, 1, f"SPEAKER{separator}00")
+        transcript = transcript_of(
+            utterance, name=f"a{separator}b.wav", turns=(turn,), warnings=(f"cut{separator}short",)
+        )
+        return len(FORMATS[name](transcript).splitlines())
+
+    assert lines(BIDI_AND_BREAKS) == lines("\r\n\r\n") == lines("-")
+
+
+@pytest.mark.parametrize(("name", "marked"), [(n, n in ("txt", "vtt", "json")) for n in FORMATS])
+def test_a_draft_says_so_first_wherever_the_format_has_comments(name: str, marked: bool) -> None:
+    utterance = utterance_of("SPEAKER_00", "hello")
+    draft = FORMATS[name](transcript_of(utterance, draft=True, warnings=("The end is missing.",)))
+    plain = FORMATS[name](transcript_of(utterance))
+    assert (DRAFT_NOTE in draft and draft.index(DRAFT_NOTE) < draft.index("hello")) is marked
+    assert ("The end is missing." in draft) is marked
+    assert DRAFT_NOTE not in plain
+
+
+def test_one_line_keeps_letters_and_joiners_of_every_script() -> None:
+    for text in ("Съешь ещё", "今日は", "مرحبا بالعالم", "می\u200cخواهم", "👩\u200d👧", "e\u0301"):
+        assert one_line(text) == text
+
+
+def test_one_line_leaves_nothing_that_breaks_or_turns_a_line() -> None:
+    assert one_line(f"a{BIDI_AND_BREAKS}b") == "a b"
+    assert all(one_line(f"a{mark}b") == "ab" for mark in "\u061c\u200e\u200f\u202a\u202e\u2066\u2069\ufeff")
+
+
+def test_one_line_replaces_what_no_encoder_accepts() -> None:
+    assert one_line("a\udcff \n b") == "a\ufffd b"
+
+
+def test_the_table_of_formats_imports_no_format() -> None:
+    program = "import sys, pipeline.formats; print([m for m in sys.modules if m.startswith('pipeline.formats.')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.formats.rttm import render
+from pipeline.speech.transcript import Transcript
+from pipeline.speech.values import Turn
+from tests.support.strategies import any_text, transcript_of, transcripts, turns
+
+LINE = re.compile(
+    r"SPEAKER (?P<name>\S+) (?P<channel>[1-9]\d*) (?P<start>\d+\.\d{3}) (?P<length>\d+\.\d{3}) "
+    r"<NA> <NA> (?P<speaker>\S+) <NA> <NA>"
+)
+
+
+@given(st.lists(turns, max_size=8))
+def test_turns_come_back_to_the_millisecond_ordered_by_start(some: list[Turn]) -> None:
+    found = [LINE.fullmatch(line) for line in render(transcript_of(turns=tuple(some))).splitlines() if line]
+    back = [(float(f["start"]), float(f["start"]) + float(f["length"]), f["speaker"]) for f in found if f]
+    lasting = [t for t in some if round(t.end_s, 3) > round(t.start_s, 3)]
+    assert len(back) == len(found) == len(lasting)
+    assert [start for start, _, _ in back] == sorted(start for start, _, _ in back)
+    expected = sorted((round(t.start_s, 3), round(t.end_s, 3), t.speaker) for t in lasting)
+    assert sorted((start, round(end, 3), speaker) for start, end, speaker in back) == expected
+
+
+@given(transcripts(any_text, any_text), any_text)
+def test_any_name_is_one_field(transcript: Transcript, speaker: str) -> None:
+    full = transcript_of(name=transcript.name, turns=(Turn(0, 1, speaker),))
+    assert LINE.fullmatch(render(full).removesuffix("\n"))
+
+
+def test_a_line_is_as_programs_expect_it() -> None:
+    transcript = transcript_of(
+        name="my  talk.v2.wav", turns=(Turn(62.25, 63, "SPEAKER_01", 1), Turn(0.5, 2, "SPEAKER_00"))
+    )
+    assert render(transcript) == (
+        "SPEAKER my_talk.v2 1 0.500 1.500 <NA> <NA> SPEAKER_00 <NA> <NA>\n"
+        "SPEAKER my_talk.v2 2 62.250 0.750 <NA> <NA> SPEAKER_01 <NA> <NA>\n"
+    )
+
+
+def test_no_turns_are_one_empty_line() -> None:
+    assert render(transcript_of()) == "\n"
+    assert render(transcript_of(turns=(Turn(1, 1, "A"),))) == "\n"

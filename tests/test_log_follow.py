@@ -1,0 +1,202 @@
+"""Following logs: every whole record once, in order, whatever happens to the file; and soon."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from eventlog.follow import Follower
+from eventlog.store import Store
+from eventlog.watch import changes
+from tests.support.logs import PIPELINE, RUN, chain, store_on
+from tests.support.simfs import SimDisk
+
+EVENT = ("test.happened", {"n": 1})
+LINES = chain([1] * 6)
+
+
+@pytest.fixture
+def disk():
+    return SimDisk()
+
+
+@pytest.fixture
+def store(disk):
+    store = store_on(disk)
+    store.open_writer(PIPELINE, run=RUN, create=True).writer.close()
+    return store
+
+
+def seqs(follower: Follower) -> list[int]:
+    return [record.seq for record in follower.poll()]
+
+
+def test_each_record_is_shown_once(store):
+    follower = Follower(store, [PIPELINE])
+    assert seqs(follower) == [1]
+    assert seqs(follower) == []
+    writer = store.open_writer(PIPELINE, run=RUN).writer
+    writer.append([EVENT, EVENT], run=RUN)
+    assert seqs(follower) == [2, 3]
+    writer.append([EVENT], run=RUN)
+    assert seqs(follower) == [4]
+
+
+def test_what_was_seen_before_is_not_shown(store):
+    store.open_writer(PIPELINE, run=RUN).writer.append([EVENT] * 4, run=RUN)
+    assert seqs(Follower(store, None, seen={PIPELINE: 3})) == [4, 5]
+
+
+def test_half_a_line_is_never_shown_and_whole_it_is(store, disk):
+    follower = Follower(store, [PIPELINE])
+    shown = []
+    whole = b"".join(LINES)
+    for size in range(0, len(whole) + 1, 7):
+        disk.overwrite(store.path(PIPELINE), whole[:size])
+        shown += seqs(follower)
+        assert len(shown) == whole[:size].count(b"\n")
+    disk.overwrite(store.path(PIPELINE), whole)
+    assert [*shown, *seqs(follower)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_logs_that_begin_later_are_followed(store):
+    every, named = Follower(store), Follower(store, ["new", PIPELINE])
+    assert (len(every.poll()), len(named.poll())) == (1, 1)
+    store.open_writer("new", run=RUN, create=True)
+    assert [[record.pipeline for record in follower.poll()] for follower in (every, named)] == [["new"], ["new"]]
+
+
+def test_records_of_several_logs_come_by_time_and_each_log_by_seq(store):
+    other = store.open_writer("other", run=RUN, create=True).writer
+    mine = store.open_writer(PIPELINE, run=RUN).writer
+    for _ in range(3):
+        mine.append([EVENT], run=RUN)
+        other.append([EVENT], run=RUN)
+    records = Follower(store).poll()
+    assert [record.time for record in records] == sorted(record.time for record in records)
+    for name in ("other", PIPELINE):
+        assert [record.seq for record in records if record.pipeline == name] == [1, 2, 3, 4]
+
+
+def test_a_recovery_that_cuts_a_torn_tail_is_survived(store, disk):
+    follower = Follower(store)
+    path = store.path(PIPELINE)
+    assert seqs(follower) == [1]
+    disk.overwrite(path, disk.content(path) + b'{"v":1,"seq":2,"time' + b"x" * 3000)
+    assert seqs(follower) == []
+    store.open_writer(PIPELINE, run=RUN)
+    assert [record.type for record in follower.poll()] == ["log.recovered"]
+    assert seqs(follower) == []
+
+
+def test_a_shorter_file_is_read_again_and_only_what_is_new_is_shown(store, disk):
+    follower, path = Follower(store), store.path(PIPELINE)
+    disk.overwrite(path, b"".join(LINES[:4]))
+    assert seqs(follower) == [1, 2, 3, 4]
+    disk.overwrite(path, b"".join(LINES[:2]))
+    assert seqs(follower) == []
+    disk.overwrite(path, b"".join(LINES[:5]))
+    assert seqs(follower) == [5]
+
+
+def test_a_record_in_the_place_of_one_that_vanished_is_shown(store, disk):
+    """A batch that the writer took back was never acknowledged, but a reader may have shown it."""
+    follower, path = Follower(store), store.path(PIPELINE)
+    disk.overwrite(path, b"".join(LINES[:3]))
+    assert seqs(follower) == [1, 2, 3]
+    other = chain([1, 1, 1], [{"text": "größer"}, {"text": "größer"}, {"text": "another, and a longer one"}])
+    disk.overwrite(path, b"".join(other))
+    assert [record.data["text"][:7] for record in follower.poll()] == ["another"]
+
+
+def test_another_file_of_the_same_name_is_read_from_its_start(tmp_path):
+    store = Store(str(tmp_path))
+    writer = store.open_writer(PIPELINE, run=RUN, create=True).writer
+    writer.append([EVENT], run=RUN)
+    writer.close()
+    follower = Follower(store)
+    assert seqs(follower) == [1, 2]
+    with open(store.path(PIPELINE) + ".new", "wb") as file:
+        file.write(b"".join(LINES))
+    os.replace(store.path(PIPELINE) + ".new", store.path(PIPELINE))
+    assert seqs(follower) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_log_that_is_deleted_and_comes_back_shows_only_what_is_new(store, disk):
+    follower, path = Follower(store, [PIPELINE]), store.path(PIPELINE)
+    content = disk.content(path)
+    assert seqs(follower) == [1]
+    disk.remove(path)
+    assert seqs(follower) == []
+    disk.write_new(path, content)
+    assert seqs(follower) == []
+
+
+def test_behind_damage_nothing_is_shown_and_other_logs_go_on(store, disk):
+    follower, path = Follower(store), store.path(PIPELINE)
+    disk.overwrite(path, LINES[0] + LINES[1].replace(b"gr", b"GR") + LINES[2])
+    assert seqs(follower) == [1]
+    store.open_writer("other", run=RUN, create=True)
+    assert [record.pipeline for record in follower.poll()] == ["other"]
+
+
+APPEND = """
+import sys, time
+from eventlog.store import Store
+store = Store(sys.argv[1])
+for line in sys.stdin:
+    writer = store.open_writer(line.strip(), run="01", create=True).writer
+    writer.append([("test.happened", {"at": time.monotonic()})], run="01")
+    writer.close()
+"""
+
+
+@pytest.mark.slow
+def test_new_records_new_folders_and_a_root_that_comes_later_are_seen_within_100_ms(tmp_path):
+    """Best of three for each case, since the machine may be busy; the clock of both processes is the same."""
+    store = Store(str(tmp_path / "later" / "logs"))
+    follower, stop = Follower(store), threading.Event()
+    steps = changes(store.root, stop=stop)
+    delays: dict[str, list[float]] = {}
+    with subprocess.Popen([sys.executable, "-c", APPEND, store.root], stdin=subprocess.PIPE, text=True) as process:
+        for name in ("aa", "bb", "aa", "cc", "bb", "dd", "aa"):
+            kind = "old folder" if name in delays.get("names", ()) else "new folder"
+            delays.setdefault("names", []).append(name)
+            process.stdin.write(name + "\n")
+            process.stdin.flush()
+            while not (news := [record for record in follower.poll() if record.type == "test.happened"]):
+                next(steps)
+            delays.setdefault(kind, []).append(time.monotonic() - news[0].data["at"])
+        process.stdin.close()
+    steps.close()
+    assert len(delays["old folder"]) == 3
+    for kind in ("old folder", "new folder"):
+        assert sorted(delays[kind])[1] < 0.1, delays
+
+
+def test_waiting_ends_when_it_is_told_to_and_beats_while_nothing_happens(tmp_path):
+    stop = threading.Event()
+    for root in (tmp_path, tmp_path / "missing"):
+        stop.clear()
+        steps = changes(str(root), idle_s=0.01, stop=stop)
+        next(steps)
+        next(steps)
+        stop.set()
+        assert list(steps) == []
+
+
+def test_watching_costs_next_to_nothing_while_nothing_happens(tmp_path):
+    steps = changes(str(tmp_path), idle_s=0.5)
+    next(steps)
+    began = time.process_time()
+    next(steps)
+    assert time.process_time() - began < 0.05
+    steps.close()
+
+
+def test_watchfiles_is_loaded_only_by_watching():
+    code = "import eventlog.follow, eventlog.watch, eventlog.store, sys; sys.exit('watchfiles' in sys.modules)"
+    assert subprocess.call([sys.executable, "-c", code]) == 0

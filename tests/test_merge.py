@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Sequence
+from itertools import chain, pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.speech.merge import ends_sentence, merge
+from pipeline.speech.values import UNKNOWN_SPEAKER, AttributedWord, Turn, Utterance, Word
+from tests.support.strategies import numbered, timed_words, turns
+
+full_turns = st.lists(turns, max_size=6)
+exclusive_turns = st.lists(turns, max_size=3)
+
+A, B, C = "SPEAKER_00", "SPEAKER_01", "SPEAKER_02"
+
+
+def spoken(text: str, start_s: float = 0.0, step_s: float = 0.4, channel: int | None = None) -> list[Word]:
+    """Words one after another, each `step_s` long."""
+    return [
+        Word(one, start_s + i * step_s, start_s + (i + 1) * step_s, channel=channel)
+        for i, one in enumerate(text.split())
+    ]
+
+
+def flat(utterances: Sequence[Utterance]) -> list[AttributedWord]:
+    return list(chain.from_iterable(utterance.words for utterance in utterances))
+
+
+def who(utterances: Sequence[Utterance]) -> str:
+    """The last character of each word's speaker, N for unknown."""
+    return "".join(word.speaker[-1] for word in flat(utterances))
+
+
+def how(utterances: Sequence[Utterance]) -> list[str]:
+    return [word.method for word in flat(utterances)]
+
+
+def in_spoken_order(own: Sequence[Word]) -> list[str]:
+    """The texts sorted by start, where a word without times moves together with the one before it."""
+    blocks: list[list[Word]] = [[]]
+    for word in own:
+        if word.start_s is not None or word.end_s is not None:
+            blocks.append([])
+        blocks[-1].append(word)
+
+    def start_s(block: list[Word]) -> float:
+        first = block[0]
+        return first.start_s if first.start_s is not None else max(0.0, first.end_s - 0.3)  # type: ignore[operator]
+
+    timed = sorted(blocks[1:], key=start_s)
+    return [word.text for block in [blocks[0], *timed] for word in block]
+
+
+@given(numbered(timed_words), full_turns, exclusive_turns)
+def test_no_word_is_lost_added_changed_or_moved(said: list[Word], full: list[Turn], exclusive: list[Turn]) -> None:
+    channel_of = {word.text: word.channel for word in said}
+    confidence_of = {word.text: word.confidence for word in said}
+    merged = flat(merge(said, full, exclusive))
+    for channel in (None, 0, 1):
+        own = [word for word in said if word.channel == channel]
+        assert [word.text for word in merged if channel_of[word.text] == channel] == in_spoken_order(own)
+    assert len(merged) == len(said)
+    assert all(word.confidence == confidence_of[word.text] for word in merged)
+
+
+@given(numbered(st.just(Word("so"))), st.lists(turns, max_size=4))
+def test_words_without_any_times_keep_their_order(said: list[Word], full: list[Turn]) -> None:
+    assert [word.text for word in flat(merge(said, full))] == [word.text for word in said]
+
+
+@given(numbered(timed_words), full_turns, exclusive_turns)
+def test_every_value_is_within_its_bounds(said: list[Word], full: list[Turn], exclusive: list[Turn]) -> None:
+    utterances = merge(said, full, exclusive)
+    known = {turn.speaker for turn in full} | {UNKNOWN_SPEAKER}
+    for word in flat(utterances):
+        assert 0 <= word.start_s <= word.end_s < math.inf
+        assert 0 <= word.share <= 1
+        assert word.speaker in known
+        assert word.speaker not in word.alternatives
+        assert set(word.alternatives) <= known
+    assert [u.start_s for u in utterances] == sorted(u.start_s for u in utterances)
+    for utterance in utterances:
+        assert {word.speaker for word in utterance.words} == {utterance.speaker}
+        starts = [word.start_s for word in utterance.words]
+        assert starts == sorted(starts)
+
+
+@given(numbered(timed_words), full_turns, exclusive_turns)
+def test_order_and_repetition_of_turns_change_nothing(
+    said: list[Word], full: list[Turn], exclusive: list[Turn]
+) -> None:
+    assert merge(said, full[::-1] + full, exclusive[::-1] + exclusive) == merge(said, full, exclusive)
+
+
+@given(numbered(timed_words))
+def test_without_turns_every_speaker_is_unknown(said: list[Word]) -> None:
+    assert {(w.speaker, w.method, w.share) for w in flat(merge(said, []))} <= {(UNKNOWN_SPEAKER, "none", 0.0)}
+
+
+def test_no_words_give_no_utterances() -> None:
+    assert merge([], [Turn(0, 1, A)]) == ()
+
+
+def test_the_speaker_who_covers_most_of_a_word_gets_it() -> None:
+    [word] = flat(merge([Word("so", 1.0, 2.0)], [Turn(0, 1.4, A), Turn(1.4, 3, B)]))
+    assert (word.speaker, word.method, word.alternatives) == (B, "overlap", (A,))
+    assert word.share == pytest.approx(0.6)
+    assert not word.overlapped
+
+
+def test_cover_is_summed_over_a_speakers_turns() -> None:
+    full = [Turn(1.0, 1.3, A), Turn(1.3, 1.7, B), Turn(1.7, 2.0, A)]
+    assert who(merge([Word("so", 1.0, 2.0)], full)) == "0"
+
+
+def test_exclusive_turns_decide_between_level_speakers() -> None:
+    full = [Turn(0, 2, A), Turn(1, 3, B)]
+    [first, second] = flat(merge(spoken("no yes", 1.0), full, [Turn(0, 1, A), Turn(1, 3, B)]))
+    assert (first.speaker, first.method, first.overlapped) == (B, "exclusive", True)
+    assert second.speaker == B
+
+
+def test_exclusive_turns_decide_while_two_speak_at_once() -> None:
+    full = [Turn(0, 10, A), Turn(4, 4.5, B)]
+    merged = merge([Word("yes", 3.9, 4.5)], full, [Turn(0, 4, A), Turn(4, 4.5, B), Turn(4.5, 10, A)])
+    assert (who(merged), how(merged)) == ("1", ["exclusive"])
+    assert who(merge([Word("yes", 3.9, 4.5)], full)) == "0"
+
+
+def test_an_exclusive_speaker_who_is_not_heard_decides_nothing() -> None:
+    full = [Turn(0, 2, A), Turn(0, 2, B)]
+    assert who(merge([Word("so", 0.5, 1)], full, [Turn(0, 2, C)])) == "0"
+
+
+def test_between_level_speakers_the_previous_one_goes_on() -> None:
+    full = [Turn(0, 1, B), Turn(1, 2, A), Turn(1, 2, B)]
+    merged = merge([Word("and", 0.5, 0.9), Word("so", 1.2, 1.6)], full)
+    assert (who(merged), how(merged)) == ("11", ["overlap", "previous"])
+
+
+def test_an_unknown_word_does_not_end_who_speaks() -> None:
+    full = [Turn(0, 1, B), Turn(10, 12, A), Turn(10, 12, B)]
+    said = [Word("and", 0.1, 0.5), Word("er", 5.0, 5.2), Word("so", 10.2, 10.6)]
+    assert who(merge(said, full)) == "111"
+
+
+def test_a_turn_without_length_claims_nothing() -> None:
+    assert who(merge([Word("so", 2.5, 2.7)], [Turn(0, 2, A), Turn(2.4, 2.4, B)])) == "0"
+
+
+def test_a_word_outside_all_turns_goes_to_the_nearest_edge_within_a_second() -> None:
+    full = [Turn(0, 2, A), Turn(5, 6, B)]
+    merged = merge([Word("a", 2.5, 2.7), Word("b", 3.5, 3.7), Word("c", 4.6, 4.8)], full)
+    assert who(merged) == "0N1"
+    assert how(merged) == ["edge", "none", "edge"]
+    assert who(merge([Word("z", 7.0, 7.1)], full)) == "1"
+    assert who(merge([Word("z", 7.1, 7.2)], full)) == "N"
+
+
+def test_a_word_without_length_is_found_in_its_turn() -> None:
+    [word] = flat(merge([Word("so", 1.0, 1.0)], [Turn(0, 2, A), Turn(1, 1.5, B), Turn(2, 3, C)], []))
+    assert word.speaker == A
+    assert (word.share, word.overlapped, word.alternatives) == (1.0, True, (B,))
+
+
+@pytest.mark.parametrize("text", ["We are glad to see you.", "We are glad to see you!»", "我 们 很 高 兴 。"])
+def test_two_words_at_the_edge_of_a_sentence_follow_its_majority(text: str) -> None:
+    said = spoken(text)
+    count = len(said)
+    head, tail = Turn(0, 0.8, A), Turn(0.8, 9, B)
+    assert who(merge(said, [head, tail])) == "1" * count
+    assert how(merge(said, [head, tail]))[:3] == ["realigned", "realigned", "overlap"]
+    border = (count - 2) * 0.4
+    assert who(merge(said, [Turn(0, border, B), Turn(border, 9, A)])) == "1" * count
+
+
+def test_three_words_at_the_edge_of_a_sentence_stay() -> None:
+    said = spoken("I know that we are glad to see you.")
+    assert who(merge(said, [Turn(0, 1.2, A), Turn(1.2, 9, B)])) == "000111111"
+
+
+def test_half_a_sentence_is_no_majority() -> None:
+    assert who(merge(spoken("Are you? Yes I am."), [Turn(0, 0.4, A), Turn(0.4, 9, B)])) == "01111"
+    assert who(merge(spoken("I am."), [Turn(0, 0.4, A), Turn(0.4, 9, B)])) == "01"
+
+
+def test_without_sentence_marks_nothing_is_realigned() -> None:
+    said = spoken("we are glad to see you")
+    assert who(merge(said, [Turn(0, 0.8, A), Turn(0.8, 9, B)])) == "001111"
+
+
+def test_words_before_a_pause_belong_to_no_later_sentence() -> None:
+    said = spoken("well then") + spoken("we are glad to go.", 4)
+    assert who(merge(said, [Turn(0, 1, A), Turn(4, 9, B)])) == "0011111"
+
+
+def test_a_stretch_too_long_for_a_sentence_is_not_realigned() -> None:
+    said = spoken("so then " + "la " * 60 + "la.")
+    assert who(merge(said, [Turn(0, 0.8, A), Turn(0.8, 99, B)])) == "00" + "1" * 61
+
+
+def test_known_words_never_follow_an_unknown_majority() -> None:
+    said = [Word("Yes", 0, 1.2), Word("we", 1.6, 1.8), Word("are", 1.9, 2.0), Word("glad.", 2.1, 2.3)]
+    assert who(merge(said, [Turn(0, 0.4, A)])) == "0NNN"
+
+
+def test_a_title_or_an_initial_ends_no_sentence() -> None:
+    assert not any(map(ends_sentence, ["Mr.", "dr.", "J.", "well,", "", "."[:0]]))
+    assert all(map(ends_sentence, ["I.", "him.", "what?”", "了。", "है।", "؟", "end.)"]))
+
+
+def test_a_small_unknown_island_joins_the_speaker_around_it() -> None:
+    full = [Turn(0, 1, A), Turn(8, 9, A)]
+    near = spoken("so then", 0.1) + spoken("one two three", 4.0) + spoken("and on", 8.1)
+    assert (who(merge(near, full)), how(merge(near, full))[2:5]) == ("0000000", ["island"] * 3)
+    far = spoken("so then", 0.1) + spoken("one two three four", 4.0) + spoken("and on", 8.1)
+    assert who(merge(far, full)) == "00NNNN00"
+    assert who(merge(near, [Turn(0, 1, A), Turn(8, 9, B)])) == "00NNN11"
+
+
+def test_missing_times_are_filled_in_from_the_neighbours() -> None:
+    said = [Word("a"), Word("b", 1.0, 1.2), Word("c"), Word("d"), Word("e", 1.8, 2.0), Word("f")]
+    times = [(round(w.start_s, 3), round(w.end_s, 3)) for w in flat(merge(said, []))]
+    assert times == [(0.7, 1.0), (1.0, 1.2), (1.2, 1.5), (1.5, 1.8), (1.8, 2.0), (2.0, 2.3)]
+
+
+def test_words_without_any_times_are_spread_along_the_turns() -> None:
+    merged = merge([Word(text) for text in "abcd"], [Turn(10, 12, A), Turn(12, 14, B)])
+    assert who(merged) == "0011"
+
+
+def test_half_known_times_are_completed() -> None:
+    said = [Word("a", 1.0, None), Word("b", 1.2, None), Word("c", None, 2.0), Word("d", 5.0, 4.0)]
+    times = [(round(w.start_s, 3), round(w.end_s, 3)) for w in flat(merge(said, []))]
+    assert times == [(1.0, 1.2), (1.2, 1.5), (1.7, 2.0), (5.0, 5.0)]
+
+
+def test_a_word_stretched_over_a_pause_is_cut_on_the_side_of_the_pause() -> None:
+    said = [Word("Stop.", 0.0, 0.4), Word("So", 0.4, 9.0), Word("we", 9.0, 20.0), Word("go", 20.0, 20.2)]
+    times = [(word.start_s, word.end_s) for word in flat(merge(said, []))]
+    assert times == [(0.0, 0.4), (8.0, 9.0), (9.0, 10.0), (20.0, 20.2)]
+
+
+def test_utterances_break_on_speaker_pause_and_sentence_end() -> None:
+    said = spoken("Hello there. How are you", 0) + spoken("today then", 4) + spoken("fine", 4.8)
+    full = [Turn(0, 4.8, A), Turn(4.8, 9, B)]
+    assert [u.text for u in merge(said, full)] == ["Hello there.", "How are you", "today then", "fine"]
+
+
+def test_unpunctuated_speech_breaks_after_half_a_minute() -> None:
+    utterances = merge(spoken("la " * 300), [Turn(0, 200, A)])
+    assert len(utterances) > 3
+    assert max(u.end_s - u.start_s for u in utterances) <= 30
+
+
+def test_channels_are_merged_apart_and_ordered_by_utterance() -> None:
+    left = spoken("I think that we should go.", 0.0, channel=0)
+    right = spoken("Yes yes. Certainly.", 0.5, channel=1)
+    full = [Turn(0, 3, A, 0), Turn(0.4, 3, B, 1)]
+    interleaved = sorted([*left, *right], key=lambda word: word.start_s or 0)
+    merged = merge(interleaved, full)
+    assert [u.text for u in merged] == ["I think that we should go.", "Yes yes.", "Certainly."]
+    assert set(how(merged)) == {"channel"}
+    assert [word.overlapped for word in merged[1].words] == [True, True]
+
+
+def test_the_only_speaker_of_a_channel_gets_all_its_words() -> None:
+    merged = merge([Word("so", 50, 51, channel=0)], [Turn(0, 1, A, 0), Turn(49, 52, B, 1)])
+    [word] = flat(merged)
+    assert (word.speaker, word.method, word.share, word.alternatives) == (A, "channel", 0.0, ())
+
+
+def test_several_speakers_of_a_channel_are_told_apart_by_their_turns() -> None:
+    full = [Turn(0, 1, A, 0), Turn(1, 2, B, 0), Turn(0, 2, C, 1)]
+    said = [Word("so", 0.2, 0.6, channel=0), Word("no", 1.2, 1.6, channel=0)]
+    assert (who(merge(said, full)), how(merge(said, full))) == ("01", ["overlap", "overlap"])
+
+
+def test_a_channel_without_turns_takes_those_of_the_mix_and_never_another_channels() -> None:
+    said = [Word("so", 0.2, 0.6, channel=1)]
+    assert who(merge(said, [Turn(0, 1, A, 0), Turn(0, 1, B)])) == "1"
+    assert who(merge(said, [Turn(0, 1, A, 0)])) == "N"
+
+
+def test_a_word_of_the_mix_is_matched_with_channels_if_there_is_nothing_else() -> None:
+    assert who(merge([Word("so", 1.2, 1.6)], [Turn(0, 1, A, 0), Turn(1, 2, B, 1)])) == "1"
+
+
+def test_utterances_of_a_channel_stay_in_order() -> None:
+    merged = merge(spoken("a. b. c. d. e.", 0, 0.3), [Turn(0, 0.7, A), Turn(0.7, 3, B)])
+    assert all(earlier.start_s <= later.start_s for earlier, later in pairwise(merged))
+
+
+@pytest.mark.slow
+def test_three_hours_take_less_than_two_seconds() -> None:
+    """30,000 words and 3,000 turns; counted in processor time, so that a busy machine changes nothing."""
+    chance = random.Random(1)
+    full = [
+        Turn(i * 3.6, i * 3.6 + chance.uniform(0.5, 5), f"SPEAKER_{chance.randrange(6):02}") for i in range(3000)
+    ]
+    said = spoken("so we went on and on. " * 5000, step_s=0.36)
+    begun = time.process_time()
+    merged = merge(said, full, full[::2])
+    assert time.process_time() - begun < 2
+    assert len(flat(merged)) == 30_000

@@ -1,0 +1,211 @@
+"""Whisper: finding models without the network, and the real library with a tiny model of random weights."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from pipeline.audio.soundfiles import FlacWriter
+from pipeline.errors import ProviderError, StoppedError
+from pipeline.providers.base import Chunk
+from pipeline.providers.transcribe_whisper import MODELS, NEEDED, WhisperTranscriber, find_model, hub_cache
+from tests.support import tiny_whisper
+
+ROOT = Path(__file__).parent.parent
+JFK = Chunk(path=ROOT / "samples" / "jfk.wav", start=0, end=11 * 16000, channel=None, unit="chunk 1")
+
+installed = importlib.util.find_spec("faster_whisper") is not None
+with_whisper = pytest.mark.skipif(not installed, reason="faster-whisper isn't installed: extra `whisper`")
+slow = pytest.mark.slow
+
+
+class Work(SimpleNamespace):
+    """A run that is stopped at the given check; None: never."""
+
+    def __init__(self, stop_at=None):
+        super().__init__(checks=0, stop_at=stop_at)
+
+    def check(self):
+        self.checks += 1
+        if self.checks == self.stop_at:
+            raise StoppedError("The user asked to stop.")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return tiny_whisper.build(tmp_path_factory.mktemp("models") / "tiny-random")
+
+
+def cached(cache, name, *, revision="abc", files=NEEDED):
+    """Lay a model into a hub's cache, as its tools do."""
+    repository = cache / f"models--{MODELS.get(name, name).replace('/', '--')}"
+    snapshot = repository / "snapshots" / revision
+    snapshot.mkdir(parents=True)
+    for file in files:
+        (snapshot / file).touch()
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(revision)
+    return snapshot
+
+
+def test_it_says_what_it_is_and_imports_no_library_for_that(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from pipeline.providers.transcribe_whisper import *;"
+        f"e = WhisperTranscriber(cache=Path({str(tmp_path)!r})).engine();"
+        "print(e.name, e.version, e.languages, e.draft, e.network, e.key_options);"
+        "print({'faster_whisper', 'huggingface_hub', 'ctranslate2', 'numpy', 'av'} & set(sys.modules))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert printed.stdout == "whisper 1 None False False ('model', 'language')\nset()\n"
+
+
+def test_without_a_model_or_the_package_it_says_in_one_line_how_to_get_it(tmp_path):
+    lacking = WhisperTranscriber(cache=tmp_path).engine().lacking
+    remedy = "hf download Systran/faster-whisper-small" if installed else "evt-transcribe[whisper]"
+    assert remedy in lacking
+    assert "\n" not in lacking
+
+
+@with_whisper
+def test_the_remedy_names_the_model_that_was_asked_for(tmp_path):
+    lacking = WhisperTranscriber("turbo", cache=tmp_path).engine().lacking
+    assert "'turbo'" in lacking
+    assert "hf download mobiuslabsgmbh/faster-whisper-large-v3-turbo" in lacking
+
+
+def test_the_best_model_of_the_cache_is_taken_and_english_ones_last(tmp_path):
+    assert find_model(None, tmp_path) is None
+    for name in ("medium.en", "tiny", "small"):
+        cached(tmp_path, name)
+        assert find_model(None, tmp_path).name == name
+
+
+def test_a_model_is_found_by_its_name_its_repository_and_its_folder(tmp_path):
+    small, other = cached(tmp_path, "small", revision="f00"), cached(tmp_path, "someone/whisper-ct2")
+    assert find_model("small", tmp_path).folder == small
+    assert find_model("small", tmp_path).revision == "f00"
+    assert find_model("someone/whisper-ct2", tmp_path).folder == other
+    assert find_model(str(other), Path("/nowhere")).folder == other.resolve()
+    assert find_model("large", tmp_path) is None
+    cached(tmp_path, "large-v3")
+    assert find_model("large", tmp_path).name == "large-v3"
+
+
+@pytest.mark.parametrize("missing", ["model.bin", "config.json", "tokenizer.json"])
+def test_a_model_that_is_not_whole_is_not_found(tmp_path, missing):
+    """A download that broke off; and without its tokenizer the library would go to the network."""
+    folder = cached(tmp_path, "small", files=[file for file in NEEDED if file != missing])
+    assert find_model("small", tmp_path) is None
+    assert find_model(str(folder), tmp_path) is None
+
+
+def test_a_known_name_is_never_taken_for_a_folder_that_lies_here(tmp_path, monkeypatch):
+    here = cached(tmp_path, "small").rename(tmp_path / "tiny")
+    monkeypatch.chdir(tmp_path)
+    assert find_model("tiny", tmp_path) is None
+    assert find_model("./tiny", tmp_path).folder == here
+
+
+def test_an_english_only_model_refuses_other_languages_beforehand(tmp_path):
+    cached(tmp_path, "base.en")
+    assert WhisperTranscriber(cache=tmp_path).engine().languages == ("en",)
+
+
+def test_models_are_sought_where_the_tools_of_the_hub_keep_them():
+    assert hub_cache({"HF_HUB_CACHE": "/a", "HF_HOME": "/b"}) == Path("/a")
+    assert hub_cache({"HF_HOME": "/b", "XDG_CACHE_HOME": "/c"}) == Path("/b/hub")
+    assert hub_cache({"XDG_CACHE_HOME": "/c"}) == Path("/c/huggingface/hub")
+    assert hub_cache({}) == Path.home() / ".cache/huggingface/hub"
+
+
+@slow
+@with_whisper
+def test_words_have_times_confidences_and_no_spaces(tiny):
+    answer = WhisperTranscriber().transcribe(JFK, {"model": str(tiny), "language": "auto"}, Work())
+    times = [word["start_s"] for word in answer["words"]]
+    assert answer["language"] == "en"
+    assert times == sorted(times)
+    assert times
+    for word in answer["words"]:
+        assert word["text"] in tiny_whisper.WORDS
+        assert 0 <= word["start_s"] <= word["end_s"] <= 11.5
+        assert 0 <= word["confidence"] <= 1
+
+
+@slow
+@with_whisper
+def test_how_sure_whisper_was_is_kept_by_segment_and_is_json(tiny):
+    import orjson
+
+    answer = WhisperTranscriber(str(tiny)).transcribe(JFK, {}, Work())
+    assert orjson.loads(orjson.dumps(answer)) == answer
+    assert answer["metadata"]["model"] == "tiny-random"
+    assert 0 < answer["metadata"]["speech_s"] <= 11
+    flags = {"start_s", "end_s", "no_speech_prob", "avg_logprob", "compression_ratio"}
+    assert answer["metadata"]["segments"]
+    assert all(set(segment) == flags for segment in answer["metadata"]["segments"])
+
+
+@slow
+@with_whisper
+def test_equal_chunks_have_equal_answers(tiny):
+    transcriber = WhisperTranscriber(str(tiny))
+    assert transcriber.transcribe(JFK, {}, Work()) == transcriber.transcribe(JFK, {}, Work())
+
+
+@slow
+@with_whisper
+def test_silence_has_no_words_and_no_language(tiny, tmp_path):
+    writer = FlacWriter(tmp_path / "silence.flac")
+    writer.write(np.zeros(160000, "int16"))
+    writer.close()
+    chunk = Chunk(path=tmp_path / "silence.flac", start=0, end=160000, channel=None, unit="chunk 1")
+    answer = WhisperTranscriber(str(tiny)).transcribe(chunk, {"language": "auto"}, Work())
+    assert (answer["words"], answer["language"]) == ([], None)
+
+
+@slow
+@with_whisper
+def test_it_stops_between_segments(tiny):
+    work = Work(stop_at=2)
+    with pytest.raises(StoppedError):
+        WhisperTranscriber(str(tiny)).transcribe(JFK, {}, work)
+    assert work.checks == 2
+
+
+@slow
+@with_whisper
+def test_a_closed_transcriber_does_not_begin(tiny):
+    transcriber = WhisperTranscriber(str(tiny))
+    transcriber.close()
+    with pytest.raises(StoppedError):
+        transcriber.transcribe(JFK, {}, Work())
+
+
+@slow
+@with_whisper
+def test_a_language_that_the_model_does_not_know_is_refused(tiny):
+    with pytest.raises(ProviderError, match="doesn't know the language 'de'") as raised:
+        WhisperTranscriber(str(tiny)).transcribe(JFK, {"language": "de"}, Work())
+    assert raised.value.code == "language_unsupported"
+
+
+@slow
+@with_whisper
+def test_a_damaged_model_is_named_with_a_remedy(tmp_path):
+    cached(tmp_path, "small")
+    with pytest.raises(ProviderError, match="Get the model again") as raised:
+        WhisperTranscriber("small", cache=tmp_path).transcribe(JFK, {}, Work())
+    assert (raised.value.code, raised.value.retryable) == ("engine_failed", False)
+
+
+def test_a_missing_model_fails_the_call_with_the_same_line_as_the_engine(tmp_path):
+    transcriber = WhisperTranscriber("small", cache=tmp_path)
+    with pytest.raises(ProviderError) as raised:
+        transcriber.transcribe(JFK, {}, Work())
+    assert str(raised.value) == transcriber.engine().lacking
+    assert raised.value.code == "not_ready"
