@@ -56,9 +56,7 @@ def shared_voices(corpus: Path) -> dict[str, list[Samples]]:
     voices = {}
     for name, (file, channel, stretches) in STRETCHES.items():
         samples, _ = soundfile.read(corpus / file, always_2d=True)
-        voices[name] = [
-            trimmed(samples[round(a * RATE) : round(b * RATE), channel]) for a, b in stretches
-        ]
+        voices[name] = [trimmed(samples[round(a * RATE) : round(b * RATE), channel]) for a, b in stretches]
     return voices
 
 

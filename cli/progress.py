@@ -60,12 +60,15 @@ class LiveReporter(PlainReporter):
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
+            # What others write to stdout is theirs, also while bars are shown on stderr.
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
         self._tasks: dict[str, Any] = {}
-        self._bars.start()
 
     def stage_started(self, step: StagePlan, attempt: int) -> None:
         """Show a bar."""
+        self._bars.start()
         super().stage_started(step, attempt)
         self._tasks[step.stage] = self._bars.add_task(step.stage, total=None)
 
@@ -85,7 +88,7 @@ class LiveReporter(PlainReporter):
         self._bars.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Give the terminal back; the next stage takes it again."""
         self._bars.stop()
 
 

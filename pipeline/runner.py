@@ -117,7 +117,7 @@ class RunResult:
     Attributes:
         outcome: completed, failed, interrupted or needs_decision.
         ran: the stages of which an attempt succeeded in this run.
-        wrote: whether anything was appended.
+        bugs: what failed a stage and is a defect of ours; recorded like any failure, kept for a traceback.
     """
 
     pipeline: str
@@ -125,7 +125,7 @@ class RunResult:
     state: PipelineState
     plan: Plan
     ran: tuple[str, ...]
-    wrote: bool
+    bugs: tuple[Exception, ...]
     duration_s: float
 
 
@@ -291,13 +291,12 @@ class _Run:
                 self.shop.stop.set()
                 self.shop.providers.close()
                 raise
-        if self.bugs:
-            self._finish(FAILED, start_s)
-            raise self.bugs[0]
         outcome = self._outcome(plan)
         self._finish(outcome, start_s)
         duration_s = self.shop.clock_s() - start_s
-        return RunResult(self.state.pipeline_id, outcome, self.state, plan, tuple(self.ran), True, duration_s)
+        return RunResult(
+            self.state.pipeline_id, outcome, self.state, plan, tuple(self.ran), tuple(self.bugs), duration_s
+        )
 
     def _begin(self) -> None:
         """Record who runs and with which wishes; settle what a dead run left open."""
@@ -428,9 +427,10 @@ class _Run:
         except (EvtError, OSError, MemoryError) as error:
             event = StageFailed(stage, number, _recorded_error(error), self._since(start_s))
         except Exception as error:
-            # Recorded here, raised again at the end of the run.
+            # Recorded like any failure, so that neither the log nor a batch breaks off; told to the caller.
             self.bugs.append(error)
-            failure = StageError("internal", f"This is a defect of evt: {type(error).__name__}.")
+            text = f"This is a defect of evt ({type(error).__name__}); please report it with the output of --debug."
+            failure = StageError("internal", text)
             event = StageFailed(stage, number, failure, self._since(start_s))
         work.folder.close()
         self.recorder.record(event)

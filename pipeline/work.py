@@ -222,7 +222,7 @@ def settle_open_calls(recorder: Recorder, artifacts: Artifacts) -> None:
 
 
 def _settled(call: Call, artifacts: Artifacts) -> CallSucceeded | CallFailed:
-    path = artifacts.root / call.stage / str(call.attempt) / answer_name(call.id, call.request)
+    path = artifacts.root / call.started.stage / str(call.started.attempt) / answer_name(call.id, call.request)
     try:
         content = path.read_bytes()
         whole = orjson.loads(content)["request"] == call.request

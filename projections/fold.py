@@ -147,17 +147,7 @@ def _call_started(state: PipelineState, record: Record, event: ev.CallStarted) -
         return _finding(state, record, f"there is a call {event.call} already")
     if not _is_under_way(state, event.stage, event.attempt):
         return _finding(state, record, f"attempt {event.attempt} of {event.stage} is not under way")
-    call = Call(
-        id=event.call,
-        stage=event.stage,
-        attempt=event.attempt,
-        provider=event.provider,
-        operation=event.operation,
-        unit=event.unit,
-        request=event.request,
-        billable=event.billable,
-        started_at=record.time,
-    )
+    call = Call(event, record.time)
     return changed(state, calls={**state.calls, call.id: call})
 
 

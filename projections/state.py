@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from eventlog.values import Value
-from projections.events import ArtifactRef, RunStarted, StageError, StageStarted
+from projections.events import ArtifactRef, CallStarted, RunStarted, StageError, StageStarted
 from projections.graph import STAGES
 
 STARTED, SUCCEEDED, FAILED, INTERRUPTED = "started", "succeeded", "failed", "interrupted"
@@ -18,19 +18,22 @@ STARTED, SUCCEEDED, FAILED, INTERRUPTED = "started", "succeeded", "failed", "int
 class Call(Value):
     """One call and how it ended; `status` is started, succeeded or failed."""
 
-    id: str
-    stage: str
-    attempt: int
-    provider: str
-    operation: str
-    unit: str
-    request: str
-    billable: bool
+    started: CallStarted
     started_at: str
     status: str = STARTED
     response: ArtifactRef | None = None
     latency_s: float | None = None
     error: StageError | None = None
+
+    @property
+    def id(self) -> str:
+        """The call's id, unique in its pipeline."""
+        return self.started.call
+
+    @property
+    def request(self) -> str:
+        """The digest of what was asked."""
+        return self.started.request
 
 
 @frozen(eq=False, repr=False)

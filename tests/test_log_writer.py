@@ -220,21 +220,23 @@ def test_a_file_deleted_during_a_write_is_noticed_before_its_acknowledgement():
 def test_a_fork_can_not_write_and_does_not_keep_the_lock(tmp_path):
     store = store_on(PosixStorage(), str(tmp_path))
     writer = store.open_writer(PIPELINE, run=RUN, create=True).writer
-    ready, done = os.pipe(), os.pipe()
+    (said, say), (told, tell) = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
+        os.close(tell)
         try:
             writer.append([EVENT], run=RUN)
-            os.write(ready[1], b"written")
+            os.write(say, b"written")
         except WriterDeadError:
-            os.write(ready[1], b"refused")
-        writer_closed = os.read(done[0], 1)
-        os._exit(0 if writer_closed else 1)
-    assert os.read(ready[0], 9) == b"refused"
-    assert writer.append([EVENT], run=RUN)[0].seq == 2
-    writer.close()
-    store.open_writer(PIPELINE, run=RUN).writer.close()
-    os.write(done[1], b".")
-    assert os.waitpid(child, 0)[1] == 0
-    for fd in (*ready, *done):
-        os.close(fd)
+            os.write(say, b"refused")
+        os.read(told, 1)  # until the other end is closed
+        os._exit(0)
+    try:
+        assert os.read(said, 9) == b"refused"
+        assert writer.append([EVENT], run=RUN)[0].seq == 2
+        writer.close()
+        store.open_writer(PIPELINE, run=RUN).writer.close()
+    finally:
+        for fd in (said, say, told, tell):
+            os.close(fd)
+        assert os.waitpid(child, 0)[1] == 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cli.main import OK, REFUSED
+from cli.exit_codes import OK, REFUSED
 from cli.render import json_line, printable, size
 from cli.settings import load_home
 from cli.wiring import identity

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cli.batch import Item, delivered_to, gather
-from cli.main import FAILED, OK, REFUSED, exit_code_of, worst
+from cli.exit_codes import FAILED, OK, REFUSED, exit_code_of, worst
 from cli.progress import PlainReporter
 from cli.render import json_line, printable
 from cli.settings import checked, load_settings, require_usable

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.main import DAMAGED, OK
+from cli.exit_codes import DAMAGED, OK
 from cli.render import json_line, moment, printable, seconds, shown_name, table
 from cli.settings import load_home
 from eventlog.errors import LogError

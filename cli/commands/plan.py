@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cli.batch import delivered_to, gather
-from cli.main import OK, REFUSED, exit_code_of, worst
+from cli.exit_codes import OK, REFUSED, exit_code_of, worst
 from cli.options import named_from, stage_options
 from cli.render import json_line, printable
 from cli.settings import load_settings

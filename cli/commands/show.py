@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from cli.exit_codes import DAMAGED, OK
 from cli.lookup import find_pipeline
-from cli.main import DAMAGED, OK
 from cli.progress import ending
 from cli.render import json_line, moment, printable, shown_name
 from cli.settings import load_home

@@ -9,8 +9,8 @@ from typing import Any
 import click
 from attrs import field, frozen
 
+from cli.exit_codes import DAMAGED, FAILED, OK, worst
 from cli.lookup import find_pipeline
-from cli.main import DAMAGED, FAILED, OK, worst
 from cli.render import json_line, printable
 from cli.settings import load_home
 from eventlog.errors import LogGoneError, LogStorageError

@@ -1,8 +1,8 @@
 """One recording, whatever its form, becomes canonical audio: 16 kHz mono s16 FLAC. Import it lazily.
 
-The sound flows through in blocks of a few seconds, so memory doesn't grow with length. Mono is read once. For several
-channels the first reading guesses that their mean will do; where the whole recording says otherwise, a second
-reading does it right.
+The sound flows through in blocks of a few seconds, so memory doesn't grow with length. Mono is read once. For
+several channels the first reading guesses that their mean will do; where the whole recording says otherwise, a
+second reading does it right.
 """
 
 from __future__ import annotations

@@ -115,9 +115,7 @@ def _smoothed(flags: Flags) -> list[Interval]:
         else:
             joined.append([first, end])
     last = len(flags)
-    return [
-        (max(0, first - MARGIN), min(last, end + MARGIN)) for first, end in joined if end - first >= SHORTEST
-    ]
+    return [(max(0, first - MARGIN), min(last, end + MARGIN)) for first, end in joined if end - first >= SHORTEST]
 
 
 def _runs(flags: Flags) -> list[Interval]:

@@ -42,8 +42,13 @@ class Work(Protocol):
 
 @frozen
 class Audio:
-    """A converted recording: 16 kHz, s16, FLAC; one mono mix and, where channels carry different speech, one
-    mono file per channel. `duration_s` is that of the mix."""
+    """A converted recording: 16 kHz, s16, FLAC.
+
+    Attributes:
+        mix: one mono mix.
+        channels: where channels carry different speech, a mono file of each, in their order; else empty.
+        duration_s: of the mix.
+    """
 
     mix: Path
     channels: tuple[Path, ...]

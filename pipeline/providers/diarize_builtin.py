@@ -47,16 +47,16 @@ class BuiltinDiarizer:
 
 def _labels(audio: Audio, intervals: Sequence[Interval], options: Options, work: Work) -> Sequence[int]:
     """Return the voice of each frame of the intervals, as a number."""
-    from pipeline.audio.voices.features import speech_features
+    from pipeline.audio.voices.features import speech_spectra
     from pipeline.audio.voices.speakers import speaker_labels
 
     def check(frames_done: int) -> None:
         work.check()
         work.progress(frames_done / 100, audio.duration_s)
 
-    features = speech_features(audio.mix, intervals, check)
+    spectra = speech_spectra(audio.mix, intervals, check)
     fewest, most = _bounds(options)
-    return speaker_labels(features, intervals, fewest, most, work.check).tolist()
+    return speaker_labels(spectra, intervals, fewest, most, work.check).tolist()
 
 
 def _bounds(options: Options) -> tuple[int, int | None]:

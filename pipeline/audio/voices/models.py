@@ -43,9 +43,7 @@ class Mixture:
         x = frames.astype(np.float64)
         precisions = 1 / self.variances
         squares = np.square(x) @ precisions.T - 2 * x @ (self.means * precisions).T
-        constants = (
-            np.square(self.means) * precisions + np.log(2 * np.pi * self.variances)
-        ).sum(axis=1)
+        constants = (np.square(self.means) * precisions + np.log(2 * np.pi * self.variances)).sum(axis=1)
         log_densities: Array = np.log(self.weights) - 0.5 * (squares + constants)
         return log_densities
 

@@ -1,0 +1,111 @@
+"""What came of one recording of an invocation: for the exit code, for people, and for `--json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from attrs import define, field
+
+from cli.exit_codes import DECISION, FAILED, INTERRUPTED, OK, REFUSED, exit_code_of
+from cli.render import printable, seconds
+from eventlog.errors import EvtError
+from pipeline import runner
+from pipeline.delivery import KEPT, Delivery
+from pipeline.runner import RunResult
+from projections.graph import TRANSCRIPTION
+from projections.plan import STALE, Plan
+
+_CODES = {runner.COMPLETED: OK, runner.FAILED: FAILED, runner.NEEDS_DECISION: DECISION}
+
+
+@define
+class Outcome:
+    """What came of one item, for the exit code, for people and for `--json`."""
+
+    written: str
+    code: int = OK
+    pipeline: str | None = None
+    outcome: str = "completed"
+    ran: tuple[str, ...] = ()
+    reused: tuple[str, ...] = ()
+    deliveries: list[Delivery] = field(factory=list)
+    duration_s: float = 0.0
+    notes: list[str] = field(factory=list)
+    error: str | None = None
+
+    def refuse(self, error: EvtError, more: str = "") -> None:
+        """Take over an error that ended the work on this item."""
+        self.error = f"{error} {more}".strip()
+        self.code = exit_code_of(error)
+        self.outcome = "refused" if self.code == REFUSED else "failed"
+
+    def take_result(self, result: RunResult) -> None:
+        """Take over how a run ended."""
+        self.outcome, self.ran, self.duration_s = result.outcome, result.ran, result.duration_s
+        self.code = _CODES.get(result.outcome, INTERRUPTED)
+        if result.outcome == runner.FAILED:
+            failed = [point for point in result.state.checkpoints.values() if not point.success]
+            causes = "; ".join(f"{point.stage}: {point.error.message}" for point in failed if point.error)
+            self.error = (
+                f"{causes.rstrip('.') or 'a stage failed'}. "
+                f"What is done is kept; `evt run {result.pipeline}` goes on from there."
+            )
+        elif result.outcome == runner.NEEDS_DECISION:
+            self.error = "; ".join(f"{step.stage}: {step.reason}" for step in result.plan.blocked)
+
+    def take_plan(self, plan: Plan) -> None:
+        """Note what the plan left as it was, and what a reader of the transcript must know."""
+        self.reused = tuple(step.stage for step in plan.stages if step.reused and step.stage not in self.ran)
+        self.notes += [f"{step.stage} is stale: {step.reason}" for step in plan.stages if step.decision == STALE]
+        words = plan[TRANSCRIPTION].reused
+        if words is not None and words.metadata.get("words") == 0:
+            self.notes.append("no speech was found, so the transcript is empty")
+        elif words is not None and words.metadata.get("draft"):
+            self.notes.append("this is a draft by the small built-in English engine")
+
+    def take_deliveries(self, deliveries: list[Delivery]) -> None:
+        """Note what was delivered, and what was in the way."""
+        self.deliveries = deliveries
+        kept = [delivery.path.name for delivery in deliveries if delivery.outcome == KEPT]
+        self.notes += [f"{name} lies beside a file of yours, which was left as it is" for name in kept]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the outcome for programs."""
+        return {
+            "input": printable(self.written),
+            "pipeline": self.pipeline,
+            "outcome": self.outcome,
+            "exit_code": self.code,
+            "ran": list(self.ran),
+            "reused": list(self.reused),
+            "duration_s": round(self.duration_s, 3),
+            "deliveries": [
+                {"path": printable(str(d.path)), "format": d.format, "outcome": d.outcome} for d in self.deliveries
+            ],
+            "notes": self.notes,
+            "error": self.error,
+        }
+
+
+def tell(outcome: Outcome, *, as_json: bool) -> None:
+    """Say what came of an item: errors and notes on stderr, where the transcript is on stdout."""
+    if outcome.error is not None:
+        click.echo(f"evt: {printable(outcome.written)}: {printable(outcome.error)}", err=True)
+    if as_json:
+        return
+    for note in outcome.notes:
+        click.echo(f"Note: {printable(outcome.written)}: {printable(note)}", err=True)
+    if outcome.deliveries:
+        click.echo(f"{printable(outcome.written)}: {_transcript_line(outcome)}")
+
+
+def _transcript_line(outcome: Outcome) -> str:
+    first, *others = outcome.deliveries
+    more = f" (and {', '.join(other.path.suffix for other in others)})" if others else ""
+    if not outcome.ran:
+        done = "nothing to do"
+    else:
+        kept = f"; reused: {', '.join(outcome.reused)}" if outcome.reused else ""
+        done = f"took {seconds(outcome.duration_s)}{kept}"
+    return f"{printable(str(first.path))}{more}; {done}"
