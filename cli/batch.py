@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import click
 from attrs import evolve, frozen
 
+from cli.exit_codes import exit_code_of
 from cli.lookup import UnknownPipelineError, find_pipeline
 from cli.render import printable
 from eventlog.errors import EvtError
@@ -66,6 +68,12 @@ def gather(
         except EvtError as error:
             refusals.append(Refusal(text, error))
     return _with_stems(items), refusals
+
+
+def tell_error(written: str, error: EvtError) -> int:
+    """Say on stderr why something can't be worked on; return the exit code for that."""
+    click.echo(f"evt: {printable(written)}: {printable(str(error))}", err=True)
+    return exit_code_of(error)
 
 
 def delivered_to(target: Target | None, only: Iterable[str] | None = None) -> Delivered:

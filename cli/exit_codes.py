@@ -15,6 +15,7 @@ _EXIT_CODES = {
     "DeliveryError": REFUSED,
     "UnknownPipelineError": REFUSED,
     "BlockedError": REFUSED,
+    "NotFinishedError": REFUSED,
 }
 """By class name, so that no error class need be imported before there is an error. Every other error of ours: 1."""
 

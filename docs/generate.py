@@ -8,22 +8,23 @@ from pathlib import Path
 import attrs
 import click
 
+from cli import exit_codes as codes
 from cli import main as cli
 from projections import events
 
 DOCS = Path(__file__).resolve().parent
 
 EXIT_CODES = {
-    cli.OK: "Done, or there was nothing to do.",
-    cli.FAILED: "Something failed; what is done is kept, and `evt run` goes on from there. "
+    codes.OK: "Done, or there was nothing to do.",
+    codes.FAILED: "Something failed; what is done is kept, and `evt run` goes on from there. "
     "`evt validate`: a file is missing or changed.",
-    cli.USAGE: "The command line can't be understood.",
-    cli.REFUSED: "Refused before anything was done: the recording, a setting or a folder can't be used, another "
+    codes.USAGE: "The command line can't be understood.",
+    codes.REFUSED: "Refused before anything was done: the recording, a setting or a folder can't be used, another "
     "run holds the log, or nothing answers to that ID.",
-    cli.DAMAGED: "A log is damaged or gone. Nothing was changed.",
-    cli.DECISION: "A decision of yours is needed before the run can go on; the message says which.",
-    cli.INTERRUPTED: "Interrupted with Ctrl-C.",
-    cli.TERMINATED: "Ended by SIGTERM.",
+    codes.DAMAGED: "A log is damaged or gone. Nothing was changed.",
+    codes.DECISION: "A decision of yours is needed before the run can go on; the message says which.",
+    codes.INTERRUPTED: "Interrupted with Ctrl-C.",
+    codes.TERMINATED: "Ended by SIGTERM.",
 }
 
 CLI_HEAD = """# Command line

@@ -14,7 +14,7 @@ from typing import Protocol
 STEP_MS = 20
 """How often watchfiles looks whether the system told it of a change; two looks, at most, are the delay.
 
-Source: measured in benchmarks/follow.py; 20 ms cost about a thousandth of a core, 5 ms four times as much.
+Source: measured in benchmarks/follow.py; 20 ms cost two thousandths of a core, 5 ms three times as much.
 """
 _DEBOUNCE_MS = 40
 _MISSING_ROOT_S = 0.05

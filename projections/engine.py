@@ -19,6 +19,7 @@ class Engine(Value):
         languages: the languages it can transcribe; None: any.
         network: audio leaves the machine; such an engine is never chosen by itself.
         draft: its result is good enough to try evt, not to rely on; every output says so.
+        by_position: its answers depend on where in the recording a chunk lies, so equal audio is no equal request.
         lacking: what is missing on this machine, with the remedy; None: ready.
     """
 
@@ -29,4 +30,5 @@ class Engine(Value):
     languages: tuple[str, ...] | None = None
     network: bool = False
     draft: bool = False
+    by_position: bool = False
     lacking: str | None = None

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from cli.batch import Item, delivered_to, gather
-from cli.exit_codes import FAILED, OK, REFUSED, exit_code_of, worst
+from cli.batch import Item, delivered_to, gather, tell_error
+from cli.exit_codes import FAILED, OK, worst
 from cli.progress import PlainReporter
 from cli.render import json_line, printable
 from cli.settings import checked, load_settings, require_usable
@@ -52,16 +52,12 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], as_json: bool, *
     require_writable(settings.output_dir)
     shop = make_workshop(settings.home, threading.Event(), unsafe_fs=obj["unsafe_fs"])
     items, refusals = gather(pipelines, shop.store, settings.home, settings.output_dir)
-    codes, reports = [], []
-    for refusal in refusals:
-        click.echo(f"evt: {printable(refusal.written)}: {printable(str(refusal.error))}", err=True)
-        codes.append(exit_code_of(refusal.error))
+    codes, reports = [tell_error(refusal.written, refusal.error) for refusal in refusals], []
     for item in items:
         try:
             deliveries = _export(shop, item, wanted, PlainReporter(quiet=obj["quiet"]))
         except EvtError as error:
-            click.echo(f"evt: {printable(item.written)}: {printable(str(error))}", err=True)
-            codes.append(REFUSED if isinstance(error, NotFinishedError) else exit_code_of(error))
+            codes.append(tell_error(item.written, error))
             continue
         codes.append(OK)
         reports.append(_as_json(item, deliveries))

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from cli.batch import delivered_to, gather
-from cli.exit_codes import OK, REFUSED, exit_code_of, worst
+from cli.batch import delivered_to, gather, tell_error
+from cli.exit_codes import OK, REFUSED, worst
 from cli.options import named_from, stage_options
 from cli.render import json_line, printable
 from cli.settings import load_settings
@@ -41,16 +41,12 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool,
     shop = make_workshop(settings.home, threading.Event(), unsafe_fs=obj["unsafe_fs"])
     moved_to = Path(flags["moved_to"]) if flags["moved_to"] else None
     items, refusals = gather(recordings, shop.store, settings.home, settings.output_dir, moved_to=moved_to)
-    codes, reports = [], []
-    for refusal in refusals:
-        click.echo(f"evt: {printable(refusal.written)}: {printable(str(refusal.error))}", err=True)
-        codes.append(exit_code_of(refusal.error))
+    codes, reports = [tell_error(refusal.written, refusal.error) for refusal in refusals], []
     for item in items:
         try:
             seen = look(shop, item.pipeline, item.recording, named, delivered_to(item.target))
         except EvtError as error:
-            click.echo(f"evt: {printable(item.written)}: {printable(str(error))}", err=True)
-            codes.append(exit_code_of(error))
+            codes.append(tell_error(item.written, error))
             continue
         codes.append(REFUSED if seen.plan.blocked else OK)
         reports.append(_as_json(item.written, seen))

@@ -90,17 +90,14 @@ def convert(source: Path, folder: Path, *, work: Work) -> Conversion:
         guess.render(opened, work, statistics)
     if not guess.seconds:
         raise SourceRejectedError(f"{source.name!r} holds no sound at all. Choose another file.")
-    wanted = _wanted(statistics, channels)
-    final = guess
-    if wanted != guess.mixes:
-        final = _Rendering(folder, wanted)
+    lacking = _Rendering(folder, _lacking(statistics, guess.mixes))
+    if lacking.mixes:
         with _opened(source) as opened:
-            final.render(opened, work, None)
-    facts = _source_metadata(opened.facts, opened.findings)
-    return Conversion(
-        final.tracks(),
-        {"size_bytes": size_bytes, **facts, "clipped_share": round(statistics.clipped_share, 6)} | final.metadata(),
-    )
+            lacking.render(opened, work, None)
+    of_source = {"size_bytes": size_bytes, "clipped_share": round(statistics.clipped_share, 6)}
+    of_mix = (lacking if None in lacking.mixes else guess).metadata()
+    metadata = of_source | _source_metadata(opened.facts, opened.findings) | of_mix
+    return Conversion(tuple((guess.tracks() | lacking.tracks()).values()), metadata)
 
 
 def _checked_size(source: Path) -> int:
@@ -132,10 +129,12 @@ def _opened(path: Path) -> Iterator[Source]:
         yield source
 
 
-def _wanted(statistics: Statistics, channels: int) -> dict[int | None, Mix]:
-    """Return the mixes to write by channel, None for the mono mix of all."""
-    separate = separate_channels(statistics.levels_db())
-    return {None: best_mix(statistics), **{channel: only(channel, channels) for channel in separate}}
+def _lacking(statistics: Statistics, written: Mapping[int | None, Mix]) -> dict[int | None, Mix]:
+    """Return the mixes that are wanted and not yet written, by channel; None stands for the mono mix of all."""
+    mix, levels_db = best_mix(statistics), statistics.levels_db()
+    separate = {channel: only(channel, len(levels_db)) for channel in separate_channels(levels_db)}
+    wanted: dict[int | None, Mix] = {None: mix, **separate}
+    return {channel: mix for channel, mix in wanted.items() if written.get(channel) != mix}
 
 
 @define
@@ -197,13 +196,13 @@ class _Rendering:
 
     @property
     def seconds(self) -> float:
-        return self._written[None].samples / resample.RATE_HZ
+        return max(writer.samples for writer in self._written.values()) / resample.RATE_HZ
 
-    def tracks(self) -> tuple[Track, ...]:
-        return tuple(
-            Track(_name(channel), channel, writer.pcm_sha256(), writer.samples)
+    def tracks(self) -> dict[int | None, Track]:
+        return {
+            channel: Track(_name(channel), channel, writer.pcm_sha256(), writer.samples)
             for channel, writer in self._written.items()
-        )
+        }
 
     def metadata(self) -> dict[str, Any]:
         mix = self.mixes[None]

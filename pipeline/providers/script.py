@@ -48,7 +48,8 @@ class ScriptProvider:
         """Say what the script is; its results are its version, so a changed script is another engine."""
         try:
             script = self._read()
-            return Engine(_NAME, script.version, key_options=tuple(script.content.get("key_options", ())))
+            wishes = tuple(script.content.get("key_options", ()))
+            return Engine(_NAME, script.version, key_options=wishes, by_position=True)
         except (OSError, ValueError) as error:
             return Engine(_NAME, 0, lacking=f"the script {self._path} can't be read: {error}")
 

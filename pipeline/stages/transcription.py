@@ -49,7 +49,7 @@ def run(work: StageWork, providers: Providers) -> StageResult:
             provider=engine.name,
             operation="transcribe",
             unit=cut.chunk.unit,
-            options=work.step.options,
+            options={**work.step.options, "start": cut.chunk.start} if engine.by_position else work.step.options,
             pcm_sha256=cut.pcm_sha256,
             ask=lambda cut=cut: ask(cut),  # type: ignore[misc] # mypy can't see the default
         )
