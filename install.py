@@ -3,6 +3,7 @@
 usage: python3 install.py [FOLDER]     (default: ~/.local/lib/evt, with a link ~/.local/bin/evt)
 """
 
+import shutil
 import subprocess
 import sys
 import venv
@@ -19,6 +20,7 @@ def main() -> int:
         return 1
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path.home() / ".local" / "lib" / "evt"
     print(f"Installing evt into {folder} …", flush=True)
+    shutil.rmtree(HERE / "build", ignore_errors=True)  # what an older version left would be packed again
     venv.create(folder, with_pip=True, clear=False)
     python = folder / "bin" / "python"
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]

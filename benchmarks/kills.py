@@ -3,8 +3,8 @@
 usage: python benchmarks/kills.py [--kills 200] [--real 10] [--seed N]
 
 The scripted engine is killed `--kills` times, the built-in one `--real` times. Each life begins in a home of its
-own and is killed once, at a moment drawn over the length of an undisturbed run. Prints counts and the seed; exit code 1
-if anything differs.
+own and is killed once, at a moment drawn over the length of an undisturbed run. Prints counts and the
+seed; exit code 1 if anything differs.
 """
 
 from __future__ import annotations

@@ -96,6 +96,8 @@ def delivered_to(target: Target | None, only: Iterable[str] | None = None) -> De
 
 
 def _item(written: str, store: Store, home: Home, output_dir: Path, moved_to: Path | None, verify: bool) -> Item:
+    if not written:
+        raise SourceRejectedError("An empty name names no recording.")
     path = Path(written)
     if path.exists() or path.is_symlink():
         recording = identify(path, home.index, verify=verify)

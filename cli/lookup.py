@@ -37,6 +37,13 @@ def find_pipeline(written: str, store: Store, home: Home) -> str:
     raise UnknownPipelineError(_explanation(written, candidates, store))
 
 
+def known_pipelines(store: Store, home: Home) -> list[str]:
+    """Return every pipeline of which a log or a file is left."""
+    folder = home.root / "artifacts"
+    left = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+    return sorted({*store.pipelines(), *left})
+
+
 def names(store: Store) -> Iterator[tuple[str, str]]:
     """Yield (pipeline, recorded name), several for a pipeline that was met under several names."""
     for pipeline in store.pipelines():

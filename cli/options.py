@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -46,12 +45,10 @@ def named_from(flags: dict[str, Any], settings: Settings) -> Named:
     given = {name: value for name in DEFAULTS if (value := flags.get(name)) not in (None, ())}
     if "formats" in given:
         given["formats"] = sorted({part for item in given["formats"] for part in item.split(",") if part})
-    for name in ("diarizer", "transcriber"):
-        if str(given.get(name, "")).startswith("script:"):
-            given[name] = f"script:{Path(given[name].removeprefix('script:')).absolute()}"
     options = {name: checked(name, value, f"--{name.replace('_', '-')}") for name, value in given.items()}
-    if (options.get("min_speakers") or 1) > (options.get("max_speakers") or 10**6):
-        raise SettingsError("--min-speakers is more than --max-speakers.")
+    least, most = options.get("min_speakers", 1), options.get("max_speakers", 10**6)
+    if not least <= options.get("speakers", least) <= most:
+        raise SettingsError("--speakers, --min-speakers and --max-speakers contradict one another.")
     return Named(
         options=options,
         environment=settings.environment,

@@ -29,6 +29,7 @@ class Outcome:
     outcome: str = "completed"
     ran: tuple[str, ...] = ()
     reused: tuple[str, ...] = ()
+    noted: bool = False
     deliveries: list[Delivery] = field(factory=list)
     duration_s: float = 0.0
     notes: list[str] = field(factory=list)
@@ -44,6 +45,7 @@ class Outcome:
         """Take over how a run ended."""
         self.outcome, self.ran, self.duration_s = result.outcome, result.ran, result.duration_s
         self.code = _CODES.get(result.outcome, INTERRUPTED)
+        self.noted = not result.ran
         if result.outcome == runner.FAILED:
             failed = [point for point in result.state.checkpoints.values() if not point.success]
             causes = "; ".join(f"{point.stage}: {point.error.message}" for point in failed if point.error)
@@ -88,13 +90,13 @@ class Outcome:
         }
 
 
-def tell(outcome: Outcome, *, as_json: bool) -> None:
+def tell(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
     """Say what came of an item: errors and notes on stderr, where the transcript is on stdout."""
     if outcome.error is not None:
         click.echo(f"evt: {printable(outcome.written)}: {printable(outcome.error)}", err=True)
     if as_json:
         return
-    for note in outcome.notes:
+    for note in () if quiet else outcome.notes:
         click.echo(f"Note: {printable(outcome.written)}: {printable(note)}", err=True)
     if outcome.deliveries:
         click.echo(f"{printable(outcome.written)}: {_transcript_line(outcome)}")
@@ -104,7 +106,7 @@ def _transcript_line(outcome: Outcome) -> str:
     first, *others = outcome.deliveries
     more = f" (and {', '.join(other.path.suffix for other in others)})" if others else ""
     if not outcome.ran:
-        done = "nothing to do"
+        done = "nothing to do" if not outcome.noted else "nothing to run; the log was brought up to date"
     else:
         kept = f"; reused: {', '.join(outcome.reused)}" if outcome.reused else ""
         done = f"took {seconds(outcome.duration_s)}{kept}"

@@ -59,6 +59,16 @@ def moment(time: str | None) -> str:
     return "?" if time is None else time[:19].replace("T", " ")
 
 
+def count(number: int, noun: str) -> str:
+    """Return `1 run`, `2 runs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def option_value(value: Any) -> str:
+    """Return the value of an option."""
+    return "not set" if value is None else ", ".join(value) if isinstance(value, list) else str(value)
+
+
 def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> str:
     """Return rows as aligned columns; the last column is not padded."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header) - 1)]
@@ -105,14 +115,18 @@ def _stage(data: dict[str, Any]) -> str:
 
 def _outcome(data: dict[str, Any]) -> str:
     found = data["metadata"]
-    facts = [
-        f"{found[name]} {name}"
-        for name in ("segments", "speakers", "words", "chunks", "utterances")
-        if name in found
-    ]
+    facts = [count(found[f"{noun}s"], noun) for noun in _COUNTED if f"{noun}s" in found]
     return f"{_stage(data)}: {', '.join([*facts, seconds(data['duration_s'])])}"
 
 
+_CAUSES = {
+    "first": "for the first time",
+    "named": "with other options",
+    "upstream": "on new input",
+    "refresh": "as asked",
+    "remade": "to make lost files again",
+}
+_COUNTED = ("segment", "speaker", "word", "chunk", "utterance")
 _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "log.created": lambda d: f"format {d['format']} on {d['file_system']}",
     "log.recovered": lambda d: f"{d['size_bytes']} unfinished bytes set aside as {d['file']}",
@@ -121,7 +135,7 @@ _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "input.seen": lambda d: f"also named {shown_name(d['name'])}",
     "run.started": lambda d: f"{d['user']}@{d['host']}, pid {d['pid']}",
     "run.finished": lambda d: f"{d['outcome']} after {seconds(d['duration_s'])}",
-    "stage.started": lambda d: f"{_stage(d)}: {d['cause']}",
+    "stage.started": lambda d: f"{_stage(d)} begins ({_CAUSES.get(d['cause'], d['cause'])})",
     "stage.succeeded": _outcome,
     "stage.failed": lambda d: f"{_stage(d)}: {d['error']['message']}",
     "stage.interrupted": _stage,

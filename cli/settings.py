@@ -70,6 +70,8 @@ def load_settings(
     )
     files = {**own, **usable}
     chosen_dir = output_dir or files.pop("output_dir", None) or "."
+    for name in local.keys() - files.keys() - {"output_dir"}:
+        checked(name, local[name], str(local_path))
     return Settings(
         home=home,
         home_origin=home_origin,
@@ -100,7 +102,9 @@ def load_home(flag: str | None, environment: Mapping[str, str] | None = None) ->
 def checked(name: str, value: Any, origin: str) -> Any:
     """Return an option's value, or raise SettingsError if it can't have that value."""
     if name not in DEFAULTS:
-        raise SettingsError(f"{origin} sets {name!r}, which is no setting. There are: {', '.join(DEFAULTS)}.")
+        raise SettingsError(
+            f"{origin} sets {name!r}, which is no setting. There are: {', '.join([*DEFAULTS, 'output_dir'])}."
+        )
     if name in {"speakers", "min_speakers", "max_speakers"}:
         good = value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1)
     elif name == "formats":
@@ -108,8 +112,11 @@ def checked(name: str, value: Any, origin: str) -> Any:
     else:
         good = isinstance(value, str) or (name == "model" and value is None)
     if not good:
-        hint = f"; there are: {', '.join(FORMATS)}" if name == "formats" else ""
-        raise SettingsError(f"{origin}: {name} can't be {value!r}{hint}.")
+        hint = "a whole number from 1 on" if "speakers" in name else "text"
+        hint = f"a list of {', '.join(FORMATS)}" if name == "formats" else hint
+        raise SettingsError(f"{origin}: {name} can't be {value!r}; it is {hint}.")
+    if name in {"diarizer", "transcriber"} and value.startswith("script:"):
+        return f"script:{Path(value.removeprefix('script:')).absolute()}"
     return value
 
 

@@ -30,7 +30,7 @@ def make_workshop(home: Home, stop: threading.Event, *, unsafe_fs: bool = False)
     return Workshop(
         home=home,
         store=open_store(home, unsafe_fs=unsafe_fs),
-        providers=Providers(),
+        providers=Providers(os.environ),
         identity=identity(),
         clock_s=time.monotonic,
         new_run_id=new_run_id,

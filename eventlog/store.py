@@ -276,7 +276,7 @@ class Store:
             if attempt < _LOCK_TRIES:
                 self._sleep(LOCK_WAIT_S / _LOCK_TRIES)
         raise LogLockedError(
-            f"Another process is writing the log of {pipeline}. Wait until it has finished, or end it.",
+            f"Another process is writing the log of {pipeline}. Wait until it has finished, or stop it.",
             pipeline=pipeline,
         )
 

@@ -146,6 +146,7 @@ def _remember(index: Path, signature: tuple[int, ...], sha256: str) -> None:
         return
     try:
         index.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(index, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         with closing(sqlite3.connect(index, timeout=0.2)) as database, database:
             database.execute(_TABLE)
             row = (str(device), str(inode), *rest, sha256)

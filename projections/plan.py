@@ -201,6 +201,9 @@ def _forward(
         step = _against_successes(step, successes, options, around, steps)
     if stage in refresh and not _made_since(step, state):
         step = changed(step, decision=RUN, cause=REFRESH, reason="to be refreshed", reused=None)
+    foreign = _foreign_language(engine, options["language"]) if engine else None
+    if foreign is not None and options["language"].source == FLAG:
+        return changed(step, decision=BLOCKED, reason=foreign, cause="", reused=None)
     return _blocked_if(step, lacking, around)
 
 
@@ -362,7 +365,10 @@ def _provider_source(option: Option) -> str:
 
 
 def _in_words(changes: Iterable[Change]) -> str:
-    return "; ".join(_change_in_words(change) for change in changes)
+    shown = {change.field: change for change in changes}
+    if "provider" in shown:
+        shown.pop("provider_version", None)  # that of another provider says nothing
+    return "; ".join(_change_in_words(change) for change in shown.values())
 
 
 def _change_in_words(change: Change) -> str:
@@ -370,7 +376,7 @@ def _change_in_words(change: Change) -> str:
         return f"{change.field.removeprefix('input.')} was made again"
     origin = {
         "named": "named by you",
-        "evt": "changed by an upgrade",
+        "evt": "another version",
         "default": "the default",
         "file": "from a configuration file",
         "environment": "from the environment",
@@ -431,5 +437,5 @@ def _idle_wishes(steps: Mapping[str, StagePlan], options: Mapping[str, Option]) 
     for name, option in options.items():
         is_idle = option.source == "flag" and option.value is not None and name not in used
         if is_idle and not (name == "language" and speaks):
-            names = " and ".join(engine.name for engine in engines)
-            yield f"--{name.replace('_', '-')} {option.value} has no effect with {names}"
+            names = " and ".join(f"{stage} by {step.engine_name}" for stage, step in steps.items() if step.engine)
+            yield f"--{name.replace('_', '-')} {option.value} has no effect on {names}"

@@ -116,7 +116,7 @@ def test_a_delivery_that_the_user_changed_is_kept(evt: Evt) -> None:
     done = evt("run", "talk.wav")
     assert (evt.work / "talk.txt").read_text() == "my corrections\n"
     assert "SPEAKER_00" in (evt.work / "talk.new.txt").read_text()
-    assert "kept" in done.stderr
+    assert "left as it is" in done.stderr
     assert "nothing to do" in evt("run", "talk.wav").stdout
 
 

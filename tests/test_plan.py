@@ -220,6 +220,10 @@ def test_an_engine_refuses_a_language_that_it_does_not_speak() -> None:
     history = History(evolve(AROUND, transcribers={**AROUND.transcribers, "builtin": english}))
     assert history.plan(language="de")[TRANSCRIPTION].decision == BLOCKED
     assert history.plan(language="en")[TRANSCRIPTION].decision == WAITING
+    history.run()
+    assert history.plan(language="de")[TRANSCRIPTION].decision == BLOCKED, (
+        "also where a transcript is there already"
+    )
 
 
 def test_an_unknown_engine_is_named_with_the_ones_there_are() -> None:
@@ -228,7 +232,9 @@ def test_an_unknown_engine_is_named_with_the_ones_there_are() -> None:
 
 
 def test_a_wish_without_effect_is_noted() -> None:
-    assert History().plan(max_speakers=3).notes == ("--max-speakers 3 has no effect with builtin and builtin",)
+    assert History().plan(max_speakers=3).notes == (
+        "--max-speakers 3 has no effect on diarization by builtin and transcription by builtin",
+    )
 
 
 def test_channels_are_taken_where_they_differ_unless_another_count_is_wished() -> None:

@@ -65,7 +65,7 @@ def test_it_says_what_it_is_and_imports_no_library_for_that(tmp_path):
 
 def test_without_a_model_or_the_package_it_says_in_one_line_how_to_get_it(tmp_path):
     lacking = WhisperTranscriber(cache=tmp_path).engine().lacking
-    remedy = "hf download Systran/faster-whisper-small" if installed else "evt-transcribe[whisper]"
+    remedy = "hf download Systran/faster-whisper-small" if installed else "-m pip install 'faster-whisper"
     assert remedy in lacking
     assert "\n" not in lacking
 
@@ -125,7 +125,7 @@ def test_models_are_sought_where_the_tools_of_the_hub_keep_them():
 @slow
 @with_whisper
 def test_words_have_times_confidences_and_no_spaces(tiny):
-    answer = WhisperTranscriber().transcribe(JFK, {"model": str(tiny), "language": "auto"}, Work())
+    answer = WhisperTranscriber(cache=tiny.parent).transcribe(JFK, {"model": str(tiny), "language": "auto"}, Work())
     times = [word["start_s"] for word in answer["words"]]
     assert answer["language"] == "en"
     assert times == sorted(times)
@@ -141,7 +141,7 @@ def test_words_have_times_confidences_and_no_spaces(tiny):
 def test_how_sure_whisper_was_is_kept_by_segment_and_is_json(tiny):
     import orjson
 
-    answer = WhisperTranscriber(str(tiny)).transcribe(JFK, {}, Work())
+    answer = WhisperTranscriber(str(tiny), cache=tiny.parent).transcribe(JFK, {}, Work())
     assert orjson.loads(orjson.dumps(answer)) == answer
     assert answer["metadata"]["model"] == "tiny-random"
     assert 0 < answer["metadata"]["speech_s"] <= 11
@@ -153,7 +153,7 @@ def test_how_sure_whisper_was_is_kept_by_segment_and_is_json(tiny):
 @slow
 @with_whisper
 def test_equal_chunks_have_equal_answers(tiny):
-    transcriber = WhisperTranscriber(str(tiny))
+    transcriber = WhisperTranscriber(str(tiny), cache=tiny.parent)
     assert transcriber.transcribe(JFK, {}, Work()) == transcriber.transcribe(JFK, {}, Work())
 
 
@@ -164,7 +164,7 @@ def test_silence_has_no_words_and_no_language(tiny, tmp_path):
     writer.write(np.zeros(160000, "int16"))
     writer.close()
     chunk = Chunk(path=tmp_path / "silence.flac", start=0, end=160000, channel=None, unit="chunk 1")
-    answer = WhisperTranscriber(str(tiny)).transcribe(chunk, {"language": "auto"}, Work())
+    answer = WhisperTranscriber(str(tiny), cache=tiny.parent).transcribe(chunk, {"language": "auto"}, Work())
     assert (answer["words"], answer["language"]) == ([], None)
 
 
@@ -173,14 +173,14 @@ def test_silence_has_no_words_and_no_language(tiny, tmp_path):
 def test_it_stops_between_segments(tiny):
     work = Work(stop_at=2)
     with pytest.raises(StoppedError):
-        WhisperTranscriber(str(tiny)).transcribe(JFK, {}, work)
+        WhisperTranscriber(str(tiny), cache=tiny.parent).transcribe(JFK, {}, work)
     assert work.checks == 2
 
 
 @slow
 @with_whisper
 def test_a_closed_transcriber_does_not_begin(tiny):
-    transcriber = WhisperTranscriber(str(tiny))
+    transcriber = WhisperTranscriber(str(tiny), cache=tiny.parent)
     transcriber.close()
     with pytest.raises(StoppedError):
         transcriber.transcribe(JFK, {}, Work())
@@ -190,7 +190,7 @@ def test_a_closed_transcriber_does_not_begin(tiny):
 @with_whisper
 def test_a_language_that_the_model_does_not_know_is_refused(tiny):
     with pytest.raises(ProviderError, match="doesn't know the language 'de'") as raised:
-        WhisperTranscriber(str(tiny)).transcribe(JFK, {"language": "de"}, Work())
+        WhisperTranscriber(str(tiny), cache=tiny.parent).transcribe(JFK, {"language": "de"}, Work())
     assert raised.value.code == "language_unsupported"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.render import json_line, printable, table
+from cli.render import json_line, option_value, printable, table
 from cli.settings import load_settings, trusted_folders
 from projections.options import DEFAULT, ENVIRONMENT, Named, resolve_options
 from projections.state import PipelineState
@@ -29,7 +29,7 @@ def command(obj: dict[str, Any], /, as_json: bool) -> None:
     for name, option in options.items():
         origin = settings.origins.get(name, option.source) if option.source != DEFAULT else DEFAULT
         rows.append(
-            (name, _shown(option.value), origin if option.source != ENVIRONMENT else f"${origin.lstrip('$')}")
+            (name, option_value(option.value), origin if option.source != ENVIRONMENT else f"${origin.lstrip('$')}")
         )
     if as_json:
         report = {
@@ -42,7 +42,3 @@ def command(obj: dict[str, Any], /, as_json: bool) -> None:
     click.echo(table([tuple(printable(cell) for cell in row) for row in rows], ("SETTING", "VALUE", "FROM")))
     for note in settings.ignored:
         click.echo(f"Note: {printable(note)}", err=True)
-
-
-def _shown(value: Any) -> str:
-    return "not set" if value is None else ", ".join(value) if isinstance(value, list) else str(value)

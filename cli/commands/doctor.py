@@ -34,7 +34,7 @@ def _report(home_flag: str | None) -> dict[str, Any]:
     existing = next(folder for folder in [home.root, *home.root.parents] if folder.exists())
     system = file_system_of(str(existing))
     writable = os.access(existing, os.W_OK | os.X_OK)
-    diarizers, transcribers, best = Providers().engines("auto", "auto", None)
+    diarizers, transcribers, best = Providers(os.environ).engines("auto", "auto", None)
     return {
         "versions": {**identity().versions, "system": platform.platform()},
         "home": {
@@ -73,9 +73,10 @@ def _advice(transcribers: Any, best: str, *, writable: bool, safe: bool) -> list
     if not safe:
         advice.append("The home is on a network file system. Choose a local one with --home or $EVT_HOME.")
     if transcribers[best].lacking:
-        advice.append(f"There is no transcriber: {transcribers[best].lacking}.")
+        advice.append(f"No transcriber is ready. {transcribers[best].lacking}")
     elif transcribers[best].draft:
-        advice.append(f"Transcripts are drafts. For better ones: {transcribers['whisper'].lacking}.")
+        advice.append("Transcripts are drafts by the small built-in English engine; whisper makes better ones.")
+        advice.append(str(transcribers["whisper"].lacking))
     return advice or ["Everything is ready."]
 
 

@@ -7,19 +7,26 @@ from typing import Any
 import click
 
 from cli.exit_codes import DAMAGED, OK
+from cli.lookup import known_pipelines
 from cli.render import json_line, moment, printable, seconds, shown_name, table
 from cli.settings import load_home
-from eventlog.errors import LogError
+from eventlog.errors import LogError, LogStorageError
 from eventlog.reader import Tail
 from eventlog.store import Store
 from projections.fold import fold, initial_state
 from projections.graph import STAGES
 from projections.summary import Summary, as_json, summarize
 
+DAMAGED_LOG, UNREADABLE, GONE = "damaged", "unreadable", "gone"
+STATUSES = (
+    *("new", "unfinished", "completed", "failed", "interrupted", "needs_decision"),
+    *(DAMAGED_LOG, UNREADABLE, GONE),
+)
+
 
 @click.command("list", short_help="List the pipelines of this home.")
 @click.option("--detailed", is_flag=True, help="Also engines, speakers, words, runs and the last error.")
-@click.option("--status", multiple=True, help="Only these: completed, failed, interrupted, unfinished, damaged …")
+@click.option("--status", multiple=True, type=click.Choice(STATUSES), help="Only these; may be repeated.")
 @click.option("--json", "as_json_", is_flag=True, help="Report on stdout as JSON.")
 @click.pass_obj
 def command(obj: dict[str, Any], /, detailed: bool, status: tuple[str, ...], as_json_: bool) -> int:
@@ -32,7 +39,7 @@ def command(obj: dict[str, Any], /, detailed: bool, status: tuple[str, ...], as_
     """
     home, _ = load_home(obj["home"])
     store = Store(str(home.logs))
-    found = [_summary(store, pipeline) for pipeline in store.pipelines()]
+    found = [_summary(store, pipeline) for pipeline in known_pipelines(store, home)]
     shown = sorted(
         (summary for summary in found if not status or summary.status in status),
         key=lambda summary: summary.last_updated or "",
@@ -44,7 +51,7 @@ def command(obj: dict[str, Any], /, detailed: bool, status: tuple[str, ...], as_
         click.echo("\n\n".join(_paragraph(summary) for summary in shown) or "No pipelines.")
     else:
         click.echo(_table(shown) if shown else "No pipelines." if not found else "No pipelines of that status.")
-    return DAMAGED if any(summary.status in {"damaged", "unreadable"} for summary in found) else OK
+    return DAMAGED if any(summary.status in {DAMAGED_LOG, UNREADABLE, GONE} for summary in found) else OK
 
 
 def _summary(store: Store, pipeline: str) -> Summary:
@@ -54,10 +61,11 @@ def _summary(store: Store, pipeline: str) -> Summary:
     try:
         view = store.read(pipeline)
     except LogError as error:
-        return evolve(summarize(initial_state(pipeline)), status="unreadable", error=str(error))
+        status = UNREADABLE if isinstance(error, LogStorageError) else GONE
+        return evolve(summarize(initial_state(pipeline)), status=status, error=str(error))
     summary = summarize(fold(initial_state(pipeline), view.records))
     if view.verdict.tail in {Tail.CORRUPT, Tail.NEWER}:
-        return evolve(summary, status="damaged", error=view.verdict.reason)
+        return evolve(summary, status=DAMAGED_LOG, error=view.verdict.reason)
     return summary
 
 

@@ -21,7 +21,7 @@ from projections.summary import as_json
 
 
 @click.command("plan", short_help="Say what `run` would do, and why, without doing it.")
-@click.argument("recordings", nargs=-1, required=True, metavar="FILE|ID...")
+@click.argument("recordings", nargs=-1, required=True, metavar="FILE|ID|NAME...")
 @stage_options
 @click.option("-o", "--output-dir", type=click.Path(), help="Folder where the transcripts would go.")
 @click.option(
@@ -62,6 +62,8 @@ def _in_words(seen: Look) -> str:
     lines += [f"  Note: {note}" for note in seen.plan.notes]
     if seen.is_settled:
         lines.append("  Nothing to do.")
+    elif seen.plan.is_done:
+        lines.append("  Nothing to run; the log takes a note of this run.")
     return printable_lines(lines)
 
 

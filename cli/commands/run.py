@@ -34,7 +34,7 @@ class BlockedError(EvtError):
 
 
 @click.command("run", short_help="Transcribe recordings, or go on where a run stopped.")
-@click.argument("recordings", nargs=-1, required=True, metavar="FILE|ID...")
+@click.argument("recordings", nargs=-1, required=True, metavar="FILE|ID|NAME...")
 @stage_options
 @click.option("-o", "--output-dir", type=click.Path(), help="Folder for the transcripts (default: this folder).")
 @click.option(
@@ -76,7 +76,7 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
             if not shop.stop.is_set():
                 outcomes.append(_one(shop, item, named, reporter, debug=obj["debug"]))
                 reporter.close()
-                tell(outcomes[-1], as_json=as_json)
+                tell(outcomes[-1], as_json=as_json, quiet=obj["quiet"])
     finally:
         reporter.close()
         shop.providers.close()
@@ -92,7 +92,7 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
 def _refused(refusal: Refusal, *, as_json: bool) -> Outcome:
     outcome = Outcome(refusal.written)
     outcome.refuse(refusal.error)
-    tell(outcome, as_json=as_json)
+    tell(outcome, as_json=as_json, quiet=True)
     return outcome
 
 
@@ -151,11 +151,7 @@ def _welcome(settings: Settings, shop: Workshop, items: list[Item]) -> None:
 
 def _holder(shop: Workshop, pipeline: str) -> str:
     """Say who seems to hold a log, for information: its last run."""
-    state = fold(initial_state(pipeline), shop.store.stream(pipeline))
-    last = state.last_run
+    last = fold(initial_state(pipeline), shop.store.stream(pipeline)).last_run
     if last is None:
-        return "Wait until it has finished."
-    who = last.started
-    return (
-        f"It is pid {who.pid} on {who.host}, since {last.started_at[:19]}Z; wait until it has finished, or stop it."
-    )
+        return ""
+    return f"It seems to be pid {last.started.pid} on {last.started.host}, since {last.started_at[:19]}Z."

@@ -9,7 +9,7 @@ import click
 from cli.exit_codes import DAMAGED, OK
 from cli.lookup import find_pipeline
 from cli.progress import ending
-from cli.render import json_line, moment, printable, shown_name
+from cli.render import count, json_line, moment, option_value, printable, shown_name
 from cli.settings import load_home
 from cli.system import is_locked
 from eventlog.reader import Tail
@@ -48,11 +48,13 @@ def _lines(state: PipelineState, view: LogView, store: Store, home: Home) -> lis
         f"{shown_name(state.input_file)}  ({state.pipeline_id})",
         f"  status     {state.status}{_live(state, path)}",
         f"  created    {moment(state.created_at)} UTC",
-        f"  updated    {moment(state.last_updated)} UTC, {len(state.runs)} runs",
+        f"  updated    {moment(state.last_updated)} UTC, {count(len(state.runs), 'run')}",
     ]
     lines += [f"  also named {shown_name(name)}" for name in state.names[1:]]
     if state.named:
-        lines.append("  options    " + ", ".join(f"{name} {value}" for name, value in state.named.items()))
+        lines.append(
+            "  options    " + "; ".join(f"{name} {option_value(value)}" for name, value in state.named.items())
+        )
     for stage in STAGES:
         attempts = state.attempts.get(stage, ())
         tries = f" (attempt {attempts[-1].number})" if len(attempts) > 1 else ""
@@ -61,7 +63,7 @@ def _lines(state: PipelineState, view: LogView, store: Store, home: Home) -> lis
         )
         lines.append(f"  {stage:<17} {how}{tries}")
     lines += [f"  finding    {finding.text}" for finding in state.findings]
-    lines += [f"  log        {path} ({state.seq} records{', sealed' if state.sealed else ''})"]
+    lines += [f"  log        {path} ({count(state.seq, 'record')}{', sealed' if state.sealed else ''})"]
     lines += [f"  files      {home.artifacts(state.pipeline_id)}"]
     if (head := _head(view)) is not None:
         lines.append(f"  head       {head}")

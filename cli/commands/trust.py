@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 
 from cli.render import json_line, printable
 from cli.settings import SettingsError, load_home, require_usable, trusted_folders
+from eventlog.storage import PosixStorage, replace_durably
 
 
 @click.command("trust", short_help="Believe the settings file of a folder.")
@@ -24,13 +26,19 @@ def command(obj: dict[str, Any], /, folder: str | None, remove: bool, as_json: b
     """
     home, _ = load_home(obj["home"])
     trusted = trusted_folders(home)
+    if remove and folder is None:
+        raise click.UsageError("Name the folder that is to be believed no longer.")
     if folder is not None:
         path = Path(folder).resolve()
         if not path.is_dir() and not remove:
             raise SettingsError(f"{printable(folder)} is no folder.")
         trusted = [name for name in trusted if name != str(path)] + ([] if remove else [str(path)])
         require_usable(home)
-        home.trusted.write_text("".join(f"{name}\n" for name in trusted), errors="surrogateescape")
+        content = os.fsencode("".join(f"{name}\n" for name in trusted))
+        replace_durably(PosixStorage(), str(home.trusted), content)
+        if not as_json:
+            said = "is trusted no longer" if remove else "is trusted; remove that with --remove"
+            click.echo(f"{printable(str(path))} {said}.", err=True)
     if as_json:
         click.echo(json_line({"trusted": [printable(name) for name in trusted]}))
     else:

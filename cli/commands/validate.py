@@ -10,8 +10,8 @@ import click
 from attrs import field, frozen
 
 from cli.exit_codes import DAMAGED, FAILED, OK, worst
-from cli.lookup import find_pipeline
-from cli.render import json_line, printable
+from cli.lookup import find_pipeline, known_pipelines
+from cli.render import count, json_line, printable
 from cli.settings import load_home
 from eventlog.errors import LogGoneError, LogStorageError
 from eventlog.reader import Tail
@@ -67,20 +67,13 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], as_json: bool) -
     """
     home, _ = load_home(obj["home"])
     store = Store(str(home.logs))
-    chosen = [find_pipeline(written, store, home) for written in pipelines] or _all(store, home)
+    chosen = [find_pipeline(written, store, home) for written in pipelines] or known_pipelines(store, home)
     reports = [_check(pipeline, store, home) for pipeline in chosen]
     if as_json:
         click.echo(json_line([_as_json(report) for report in reports]))
     else:
         click.echo("\n".join(line for report in reports for line in _lines(report)) or "No pipelines.")
     return worst([report.exit_code for report in reports])
-
-
-def _all(store: Store, home: Home) -> list[str]:
-    """Return every pipeline of which a log or a file is left."""
-    folder = home.root / "artifacts"
-    left = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
-    return sorted({*store.pipelines(), *left})
 
 
 def _check(pipeline: str, store: Store, home: Home) -> Report:
@@ -147,8 +140,8 @@ def _as_json(report: Report) -> dict[str, Any]:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    state = "ok" if not report.problems else f"{len(report.problems)} problems"
-    yield f"{report.pipeline}: {report.records} records, {report.artifacts} files: {state}"
+    state = "ok" if not report.problems else count(len(report.problems), "problem")
+    yield f"{report.pipeline}: {count(report.records, 'record')}, {count(report.artifacts, 'file')}: {state}"
     for problem in report.problems:
         yield f"  {problem.kind}: {printable(problem.what)}. What to do: {problem.remedy}."
     for note in report.notes:

@@ -132,8 +132,8 @@ def _opened(path: Path) -> Iterator[Source]:
 def _lacking(statistics: Statistics, written: Mapping[int | None, Mix]) -> dict[int | None, Mix]:
     """Return the mixes that are wanted and not yet written, by channel; None stands for the mono mix of all."""
     mix, levels_db = best_mix(statistics), statistics.levels_db()
-    separate = {channel: only(channel, len(levels_db)) for channel in separate_channels(levels_db)}
-    wanted: dict[int | None, Mix] = {None: mix, **separate}
+    wanted: dict[int | None, Mix] = {None: mix}
+    wanted |= {channel: only(channel, len(levels_db)) for channel in separate_channels(levels_db)}
     return {channel: mix for channel, mix in wanted.items() if written.get(channel) != mix}
 
 

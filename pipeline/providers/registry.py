@@ -24,9 +24,14 @@ _LOCAL_BEST_FIRST = ("whisper", "builtin")
 
 
 class Providers:
-    """The providers of one process; each is made once and closed together."""
+    """The providers of one process; each is made once, and all are closed together.
 
-    def __init__(self) -> None:
+    Args:
+        environment: where engines look for what other tools keep, such as the folder of models.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
         self._made: dict[tuple[str, str, str | None], Any] = {}
 
     def diarizer(self, name: str) -> Diarizer:
@@ -58,7 +63,7 @@ class Providers:
     def _provider(self, kind: str, name: str, model: str | None) -> Any:
         key = (kind, name, model)
         if key not in self._made:
-            self._made[key] = _make(kind, name, model)
+            self._made[key] = _make(kind, name, model, self._environment)
         return self._made[key]
 
 
@@ -66,11 +71,14 @@ def _with_script(table: Mapping[str, str], wanted: str) -> list[str]:
     return [*table, *([wanted] if wanted.startswith(_SCRIPT) else [])]
 
 
-def _make(kind: str, name: str, model: str | None) -> Any:
+def _make(kind: str, name: str, model: str | None, environment: Mapping[str, str]) -> Any:
     if name.startswith(_SCRIPT):
         from pipeline.providers.script import ScriptProvider
 
         return ScriptProvider(name.removeprefix(_SCRIPT))
+    if name == "whisper":
+        from pipeline.providers.transcribe_whisper import WhisperTranscriber, hub_cache
+
+        return WhisperTranscriber(model, cache=hub_cache(environment))
     module, _, class_name = (_DIARIZERS if kind == "diarizer" else _TRANSCRIBERS)[name].partition(":")
-    provider_class = getattr(import_module(module), class_name)
-    return provider_class(model) if name == "whisper" else provider_class()
+    return getattr(import_module(module), class_name)()

@@ -82,6 +82,7 @@ class ScriptProvider:
 
     def _read(self) -> _Script:
         content = tomllib.loads(self._path.read_text())
+        _require_well_formed(content)
         results = {name: content.get(name) for name in ("turns", "words", "language", "chunk_s")}
         digest = hashlib.sha256(orjson.dumps(results, option=orjson.OPT_SORT_KEYS)).hexdigest()
         return _Script(content, int(digest[:8], 16))
@@ -102,6 +103,19 @@ class ScriptProvider:
                     code=failure.get("code", "scripted"),
                     retryable=failure.get("retryable", True),
                 )
+
+
+def _require_well_formed(content: dict[str, Any]) -> None:
+    """Raise ValueError where the script is not as docs/script-provider.md says."""
+    for name, example in (("turns", '[0.0, 2.5, "SPEAKER_00"]'), ("words", '["hello", 0.2, 0.6]')):
+        for entry in content.get(name, []):
+            kinds = sorted(type(part) in (int, float) for part in entry) if isinstance(entry, list) else []
+            if kinds != [False, True, True]:
+                raise ValueError(f"an entry of {name} looks like {example}, not {entry!r}")
+    for name, needs in (("failures", {"operation"}), ("delays", {"operation", "seconds"})):
+        for rule in content.get(name, []):
+            if lacking := needs - rule.keys():
+                raise ValueError(f"a rule of {name} lacks {', '.join(sorted(lacking))}")
 
 
 def _applies(rule: dict[str, Any], operation: str, attempt: int, number: int) -> bool:

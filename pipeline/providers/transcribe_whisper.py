@@ -6,7 +6,7 @@ with their tokenizer: so nothing is ever looked up on the network.
 
 from __future__ import annotations
 
-import os
+import sys
 import threading
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -87,15 +87,15 @@ class WhisperTranscriber:
     Args:
         model: a folder, one of `MODELS`, or a repository on the hub; None: the best that is in the cache. The
             option `model` of a call goes before it.
-        cache: the hub's folder of models; None: where the hub's own tools keep them.
+        cache: the hub's folder of models, see `hub_cache`.
         device: `auto` (the graphics card where there is a usable one), `cpu` or `cuda`.
     """
 
     chunk_s = (225.0, 300.0)
 
-    def __init__(self, model: str | None = None, *, cache: Path | None = None, device: str = "auto") -> None:
+    def __init__(self, model: str | None = None, *, cache: Path, device: str = "auto") -> None:
         self._model = model
-        self._cache = cache or hub_cache(os.environ)
+        self._cache = cache
         self._device = device
         self._lock = threading.Lock()
         self._loaded: dict[Path, Any] = {}
@@ -233,8 +233,8 @@ def _lacking(name: str | None, model: Model | None, cache: Path) -> str | None:
     """Say in one line what is missing and how to get it; None: nothing."""
     if not find_spec("faster_whisper"):
         return (
-            "The whisper transcriber needs the package faster-whisper, which isn't installed: install evt with its "
-            "extra, `evt-transcribe[whisper]`."
+            "The whisper transcriber needs the package faster-whisper, which isn't installed; install it with "
+            f"`{sys.executable} -m pip install 'faster-whisper>=1.2.1' 'av<19'`."
         )
     if model:
         return None

@@ -77,7 +77,7 @@ def make_shop(root: Path, storage: PosixStorage | None = None, **changes: Any) -
     return Workshop(
         home=Home(root),
         store=Store(str(root / "logs"), storage=storage or PosixStorage()),
-        providers=Providers(),
+        providers=Providers({}),
         identity=Identity("anna", 1, "host", "boot", {"evt": "0.1.0"}),
         clock_s=time.monotonic,
         new_run_id=lambda: f"run{next(_RUNS):06d}",

@@ -18,14 +18,13 @@ def eigenvectors(vectors: Array, largest: int) -> Array:
     """Return the coordinates of each vector in which groups of similar vectors stand apart.
 
     Args:
-        vectors: what to group, by cosine similarity; shape (rows, dimensions).
+        vectors: what to group, by the cosine between them: each of length 1; shape (rows, dimensions).
         largest: how many coordinates are wanted.
 
     Returns:
         The most telling coordinate first; shape (rows, min(largest, rows)).
     """
-    unit = vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9)
-    similarity = np.maximum(unit @ unit.T, 0.0)
+    similarity = np.maximum(vectors @ vectors.T, 0.0)
     np.fill_diagonal(similarity, 0.0)
     degree = similarity.sum(axis=1) + 1e-9
     _, found = np.linalg.eigh(similarity / np.sqrt(np.outer(degree, degree)))

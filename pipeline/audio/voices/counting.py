@@ -11,7 +11,7 @@ ICSLP 1998 (cross likelihood ratio); weights and threshold by benchmarks/mixture
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,21 +49,25 @@ def support(distance: float, persistence: float) -> float:
     return distance + PERSISTENCE_WEIGHT * persistence
 
 
-def least_distance(mixture: Mixture, frames: Frames, shares: Frames, labels: Labels, voices: int) -> float:
+def least_distance(mixtures: Sequence[Mixture], frames: Frames, labels: Labels, voices: int) -> float:
     """Return the smallest distance between two voices: the cross likelihood ratio per frame, both ways added.
 
     Args:
-        mixture: the model of all speech of the recording.
+        mixtures: models of all speech of the recording; the distances that they give are averaged.
         frames: spectra, pauses left out; shape (frames, dimensions).
-        shares: the mixture's responsibilities for the frames.
         labels: each frame's voice, 0 to voices - 1, each voice present.
         voices: how many there are, at least 2.
     """
-    models = voice_models(mixture, frames, shares, labels, voices)
+    distances = np.mean([_distances(mixture, frames, labels, voices) for mixture in mixtures], axis=0)
+    return float(distances[~np.eye(voices, dtype=bool)].min())
+
+
+def _distances(mixture: Mixture, frames: Frames, labels: Labels, voices: int) -> Array:
+    models = voice_models(mixture, frames, labels, voices)
     fits = np.stack([model.log_likelihoods(frames) for model in models], axis=1)
     means = np.array([fits[labels == voice].mean(axis=0) for voice in range(voices)])
     lead = np.diag(means)[:, np.newaxis] - means
-    return float((lead + lead.T)[~np.eye(voices, dtype=bool)].min())
+    return lead + lead.T
 
 
 def least_persistence(labels: Labels, starts: Labels, voices: int) -> float:

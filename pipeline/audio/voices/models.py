@@ -6,7 +6,7 @@ Signal Processing 10, 2000.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from attrs import frozen
@@ -16,11 +16,13 @@ Array = NDArray[np.float64]
 Frames = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
-COMPONENTS = 8
-"""How many kinds of sounds are told apart. With 16 or more, what is said outweighs who says it (measured on
-mixtures of read speech)."""
+COMPONENTS = (4, 8, 16)
+"""How many kinds of sounds the mixtures tell apart. With more, what is said outweighs who says it."""
 
-TRAINING_FRAMES = 20_000
+SEEDS = (0, 1, 2)
+"""One mixture depends on where its training starts; several of them together don't."""
+
+TRAINING_FRAMES = 8_000
 ROUNDS = 10
 VARIANCE_MIN = 0.05
 RELEVANCE = 16.0
@@ -71,21 +73,21 @@ class Mixture:
         return np.exp(log_densities - _log_sum(log_densities)[:, np.newaxis])
 
 
-def trained(frames: Frames) -> Mixture:
-    """Fit a mixture to the frames of a recording (an even selection of them); the same frames, the same mixture."""
+def trained(frames: Frames, components: int, seed: int = 0) -> Mixture:
+    """Fit a mixture to an even selection of the frames; the same frames and seed give the same mixture."""
     chosen = np.linspace(0, len(frames) - 1, min(len(frames), TRAINING_FRAMES)).astype(np.int64)
     sample = frames[chosen]
-    mixture = _first_guess(sample.astype(np.float64))
+    mixture = _first_guess(sample.astype(np.float64), components, seed)
     for _ in range(ROUNDS):
-        shares = mixture._responsibilities(sample)
+        shares = mixture.responsibilities(sample).astype(np.float64)
         mixture = _fitted(sample.astype(np.float64), shares)
     return mixture
 
 
-def _first_guess(sample: Array) -> Mixture:
-    """Place the components by k-means, from frames taken at random with a fixed seed."""
-    rng = np.random.default_rng(0)
-    components = min(COMPONENTS, len(sample))
+def _first_guess(sample: Array, components: int, seed: int) -> Mixture:
+    """Place the components by k-means, from frames taken at random."""
+    rng = np.random.default_rng(seed)
+    components = min(components, len(sample))
     centres = sample[rng.choice(len(sample), components, replace=False)]
     for _ in range(5):
         nearest = np.argmin(np.square(centres).sum(axis=1) - 2 * sample @ centres.T, axis=1)
@@ -101,12 +103,12 @@ def _fitted(sample: Array, shares: Array) -> Mixture:
     return Mixture(counts / counts.sum(), means, np.maximum(squares - np.square(means), VARIANCE_MIN))
 
 
-def voice_models(mixture: Mixture, frames: Frames, shares: Frames, labels: Labels, voices: int) -> list[Mixture]:
+def voice_models(mixture: Mixture, frames: Frames, labels: Labels, voices: int) -> list[Mixture]:
     """Return the mixture adapted to each of the voices 0 … voices - 1 that `labels` gives the frames to."""
+    shares = mixture.responsibilities(frames)
     models = []
     for voice in range(voices):
-        own = labels == voice
-        counts, sums = _statistics(frames[own], shares[own])
+        counts, sums = _statistics(frames[labels == voice], shares[labels == voice])
         models.append(mixture.adapted(counts, sums))
     return models
 
@@ -119,20 +121,33 @@ def _statistics(frames: Frames, shares: Frames) -> tuple[Array, Array]:
     return counts, sums
 
 
-def supervectors(mixture: Mixture, frames: Frames, shares: Frames, spans: NDArray[np.int64]) -> Array:
-    """Return how the means of each span's frames differ from the mixture's; shape (spans, components * dimensions).
+def supervectors(mixtures: Sequence[Mixture], frames: Frames, spans: NDArray[np.int64]) -> Array:
+    """Return how each span of frames differs from all speech, as vectors that are compared by their angle.
 
     Args:
-        spans: half-open ranges of rows of `frames`; shape (spans, 2).
+        mixtures: models of all speech of the recording.
+        frames: spectra, pauses left out; shape (frames, dimensions).
+        spans: half-open ranges of rows of `frames`, none empty; shape (spans, 2).
+
+    Returns:
+        Vectors of length 1; shape (spans, dimensions * components of all mixtures).
     """
-    rows = []
-    for first, end in spans:
-        part = shares[first:end].astype(np.float64)
-        counts = part.sum(axis=0)[:, np.newaxis]
-        sums = part.T @ frames[first:end].astype(np.float64)
-        shift = (sums - counts * mixture.means) / (counts + RELEVANCE)
-        rows.append(np.sqrt(mixture.weights)[:, np.newaxis] * shift / np.sqrt(mixture.variances))
-    return np.array(rows).reshape(len(spans), -1)
+    vectors = [np.concatenate([_shift(mixture, frames[a:b]) for mixture in mixtures]) for a, b in spans]
+    return unit(np.array(vectors))
+
+
+def _shift(mixture: Mixture, frames: Frames) -> Array:
+    """Return by how much the means of some frames differ from the mixture's, in its standard deviations."""
+    shares = mixture.responsibilities(frames)
+    counts, sums = _statistics(frames, shares)
+    shift = mixture.adapted(counts, sums).means - mixture.means
+    weighted = np.sqrt(mixture.weights)[:, np.newaxis] * shift / np.sqrt(mixture.variances)
+    return unit(weighted.reshape(1, -1))[0]
+
+
+def unit(vectors: Array) -> Array:
+    """Bring each row to length 1."""
+    return vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9)
 
 
 def _chunks(rows: Frames) -> Iterator[Frames]:
