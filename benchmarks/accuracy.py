@@ -1,7 +1,7 @@
 """Prints how well the built-in engines do: diarization, speaker counts, transcription.
 
-`EVT_CORPUS=… python -m benchmarks.accuracy` (about ten minutes). The corpus is the folder of the shared recordings; without it
-everything but the shipped samples is 'not run'.
+`EVT_CORPUS=… python -m benchmarks.accuracy`, about ten minutes. The corpus is the folder of the shared recordings;
+without it everything but the shipped samples is 'not run'.
 
 Diarization error: no collar, overlaps judged. Word error: case and punctuation don't count.
 

@@ -155,7 +155,8 @@ def main() -> None:
     for made in mixtures(shared_voices(Path(corpus)), named.count, named.seed):
         soundfile.write(named.directory / f"{made.name}.flac", made.samples, RATE)
         lines = [
-            f"SPEAKER {made.name} 1 {turn.start_s:.3f} {turn.end_s - turn.start_s:.3f} <NA> <NA> {turn.speaker} <NA> <NA>\n"
+            f"SPEAKER {made.name} 1 {turn.start_s:.3f} {turn.end_s - turn.start_s:.3f} "
+            f"<NA> <NA> {turn.speaker} <NA> <NA>\n"
             for turn in made.truth
         ]
         (named.directory / f"{made.name}.rttm").write_text("".join(lines))

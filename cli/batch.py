@@ -8,16 +8,16 @@ from pathlib import Path
 import click
 from attrs import evolve, frozen
 
+from cli.errors import UnknownPipelineError
 from cli.exit_codes import exit_code_of
-from cli.lookup import UnknownPipelineError, find_pipeline
+from cli.lookup import find_pipeline
 from cli.render import printable
 from eventlog.errors import EvtError
 from eventlog.store import Store
 from pipeline.delivery import Target, delivered_digests, stems_of
 from pipeline.errors import SourceRejectedError
 from pipeline.home import Home
-from pipeline.recordings import Recording, identify, name_of
-from pipeline.runner import pipeline_id_of
+from pipeline.recordings import Recording, identify, name_of, pipeline_id_of
 from projections.graph import EXPORT
 from projections.options import Option
 from projections.state import PipelineState

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from cli.errors import UnknownPipelineError
 from cli.render import printable, shown_name
-from eventlog.errors import EvtError
 from eventlog.store import Store
 from pipeline.home import Home
-from pipeline.recordings import identify
-from pipeline.runner import pipeline_id_of
-
-
-class UnknownPipelineError(EvtError):
-    """No pipeline, or several, answer to what was written; the message lists the candidates."""
 
 
 def find_pipeline(written: str, store: Store, home: Home) -> str:
@@ -27,6 +21,8 @@ def find_pipeline(written: str, store: Store, home: Home) -> str:
     if written in pipelines:
         return written
     if Path(written).is_file():
+        from pipeline.recordings import identify, pipeline_id_of
+
         pipeline = pipeline_id_of(identify(Path(written), home.index), store)
         if pipeline in pipelines:
             return pipeline

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from cli.settings import Settings, SettingsError, checked
+from cli.errors import SettingsError
+from cli.settings import Settings, checked
 from projections.graph import DEFAULTS, FORMATS, STAGES
 from projections.options import Named
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from eventlog.record import Record
+if TYPE_CHECKING:
+    from eventlog.record import Record
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
@@ -19,6 +19,8 @@ def printable(text: str) -> str:
 
 
 def _escaped(char: str) -> str:
+    import unicodedata
+
     if char.isprintable() or unicodedata.category(char) not in _INVISIBLE:
         return char
     code = ord(char)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
-from eventlog.errors import EvtError
+from cli.errors import SettingsError
+from cli.home import load_home
 from pipeline.home import Home
 from projections.graph import DEFAULTS, FORMATS
 
@@ -18,10 +18,6 @@ ENVIRONMENT_PREFIX = "EVT_"
 LOCAL_FILE = "evt.toml"
 FREE_OPTIONS = frozenset({"speakers", "min_speakers", "max_speakers", "language", "formats"})
 """What a settings file that merely lies in the current folder may set: nothing that chooses who gets the audio."""
-
-
-class SettingsError(EvtError):
-    """A setting can't be used; the message names it and where it comes from."""
 
 
 @frozen
@@ -87,18 +83,6 @@ def load_settings(
     )
 
 
-def load_home(flag: str | None, environment: Mapping[str, str] | None = None) -> tuple[Home, str]:
-    """Return the home and where its path comes from."""
-    env = os.environ if environment is None else environment
-    if flag:
-        return Home(Path(flag).absolute()), "--home"
-    if env.get("EVT_HOME"):
-        return Home(Path(env["EVT_HOME"]).absolute()), "$EVT_HOME"
-    import platformdirs
-
-    return Home(Path(platformdirs.user_data_dir("evt", appauthor=False))), "default"
-
-
 def checked(name: str, value: Any, origin: str) -> Any:
     """Return an option's value, or raise SettingsError if it can't have that value."""
     if name not in DEFAULTS:
@@ -133,22 +117,6 @@ def trusted_folders(home: Home) -> list[str]:
         return []
 
 
-def require_usable(home: Home) -> None:
-    """Make the home if need be, private to the user.
-
-    Raises:
-        SettingsError: it can't be made or written.
-    """
-    try:
-        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not os.access(home.root, os.W_OK | os.X_OK):
-            raise PermissionError(13, "Permission denied")
-    except OSError as error:
-        raise SettingsError(
-            f"The home {home.root} can't be written: {error.strerror}. Choose another with --home or $EVT_HOME."
-        ) from error
-
-
 def _parsed(name: str, text: str) -> Any:
     if name in {"speakers", "min_speakers", "max_speakers"}:
         return int(text) if text.isdecimal() else text
@@ -156,6 +124,8 @@ def _parsed(name: str, text: str) -> Any:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         content = tomllib.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -23,13 +24,14 @@ from eventlog.errors import (
     LogStorageError,
     UnsafeFileSystemError,
 )
-from eventlog.filesystem import FileSystem, file_system_of
 from eventlog.reader import UNREADABLE_HEAD, Head, Scanner, Tail, Verdict, scan
 from eventlog.record import FORMAT_VERSION, Record, is_name, repeated_key
-from eventlog.recovery import complete_last_line, cut_torn_tail, quarantine_findings, unrecorded_cuts
 from eventlog.storage import LogFile, PosixStorage, Signature, Storage, make_dirs_durably, replace_durably
 from eventlog.values import Value
-from eventlog.writer import Event, Writer
+
+if TYPE_CHECKING:
+    from eventlog.filesystem import FileSystem
+    from eventlog.writer import Event, Writer
 
 CREATED = "log.created"
 SEALED = "log.sealed"
@@ -77,7 +79,7 @@ class Store:
         *,
         storage: Storage | None = None,
         clock: Callable[[], datetime] = utc_now,
-        file_system: Callable[[str], FileSystem] = file_system_of,
+        file_system: Callable[[str], FileSystem] | None = None,
         unsafe_fs: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -172,6 +174,8 @@ class Store:
                 for record, line in zip(records, lines, strict=False)
                 if (key := repeated_key(line)) is not None
             ]
+            from eventlog.recovery import quarantine_findings
+
             return doubled + quarantine_findings(self._storage, self._folder(pipeline), pipeline, records)
 
     def open_writer(self, pipeline: str, *, run: str, create: bool = False, traces: bool = False) -> OpenLog:
@@ -280,8 +284,13 @@ class Store:
             pipeline=pipeline,
         )
 
+    def _system_of(self, folder: str) -> FileSystem:
+        from eventlog.filesystem import file_system_of
+
+        return (self._file_system or file_system_of)(folder)
+
     def _require_safe(self, pipeline: str) -> None:
-        system = self._file_system(self._folder(pipeline))
+        system = self._system_of(self._folder(pipeline))
         if not system.safe and not self._unsafe_fs:
             raise UnsafeFileSystemError(
                 f"{self.root} lies on a {system.kind} file system, where a log can't keep its promises. "
@@ -291,6 +300,10 @@ class Store:
             )
 
     def _open_locked(self, file: LogFile, pipeline: str, kept: Head | None, *, run: str, traces: bool) -> OpenLog:
+        # What only a writer needs is imported here, so that reading a log starts fast.
+        from eventlog.recovery import complete_last_line, cut_torn_tail
+        from eventlog.writer import Writer
+
         folder = self._folder(pipeline)
         # Nothing is believed that a power cut could still take back, the file's own name included.
         file.sync()
@@ -310,9 +323,11 @@ class Store:
         folder = self._folder(pipeline)
         events: list[Event] = []
         if not records:
-            system = self._file_system(folder)
+            system = self._system_of(folder)
             created = {"format": FORMAT_VERSION, "durability": system.durability, "file_system": system.kind}
             events.append((CREATED, created))
+        from eventlog.recovery import unrecorded_cuts
+
         return events + unrecorded_cuts(self._storage, folder, pipeline, records)
 
     def _require_usable(self, pipeline: str, verdict: Verdict, *, traces: bool) -> None:

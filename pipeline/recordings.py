@@ -16,6 +16,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from eventlog.errors import LogNotFoundError
+from eventlog.store import Store
 from pipeline.artifacts import file_sha256
 from pipeline.errors import SourceRejectedError
 
@@ -81,6 +83,19 @@ def identify(path: Path, index: Path, *, verify: bool = False) -> Recording:
         recording.require_unchanged()
         _remember(index, signature, sha256)
     return Recording(path, sha256, signature[2], signature)
+
+
+def pipeline_id_of(recording: Recording, store: Store) -> str:
+    """Return the id of a recording's pipeline: the first 16 hex of its digest, more where two share them."""
+    for digits in range(16, 65, 4):
+        pipeline = recording.sha256[:digits]
+        try:
+            first = next((r for r in store.stream(pipeline) if r.type == "pipeline.created"), None)
+        except LogNotFoundError:
+            return pipeline
+        if first is None or first.data.get("input", {}).get("sha256") == recording.sha256:
+            return pipeline
+    raise AssertionError("two recordings have the same sha256")
 
 
 def recordable_name(name: str) -> str | dict[str, str]:

@@ -132,19 +132,6 @@ class RunResult:
 _NOTHING = object()
 
 
-def pipeline_id_of(recording: Recording, store: Store) -> str:
-    """Return the id of a recording's pipeline: the first 16 hex of its digest, more where two share them."""
-    for digits in range(16, 65, 4):
-        pipeline = recording.sha256[:digits]
-        try:
-            first = next((r for r in store.stream(pipeline) if r.type == PipelineCreated.type), None)
-        except LogNotFoundError:
-            return pipeline
-        if first is None or first.data.get("input", {}).get("sha256") == recording.sha256:
-            return pipeline
-    raise AssertionError("two recordings have the same sha256")
-
-
 def look(
     shop: Workshop,
     pipeline: str,

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -155,26 +154,20 @@ for line in sys.stdin:
 
 
 @pytest.mark.slow
-def test_new_records_new_folders_and_a_root_that_comes_later_are_seen_within_100_ms(tmp_path):
-    """Best of three for each case, since the machine may be busy; the clock of both processes is the same."""
+def test_new_records_new_folders_and_a_root_that_comes_later_are_seen(tmp_path):
+    """How soon is measured in benchmarks/follow.py."""
     store = Store(str(tmp_path / "later" / "logs"))
     follower, stop = Follower(store), threading.Event()
     steps = changes(store.root, stop=stop)
-    delays: dict[str, list[float]] = {}
     with subprocess.Popen([sys.executable, "-c", APPEND, store.root], stdin=subprocess.PIPE, text=True) as process:
         for name in ("aa", "bb", "aa", "cc", "bb", "dd", "aa"):
-            kind = "old folder" if name in delays.get("names", ()) else "new folder"
-            delays.setdefault("names", []).append(name)
             process.stdin.write(name + "\n")
             process.stdin.flush()
             while not (news := [record for record in follower.poll() if record.type == "test.happened"]):
                 next(steps)
-            delays.setdefault(kind, []).append(time.monotonic() - news[0].data["at"])
+            assert [record.pipeline for record in news] == [name]
         process.stdin.close()
     steps.close()
-    assert len(delays["old folder"]) == 3
-    for kind in ("old folder", "new folder"):
-        assert sorted(delays[kind])[1] < 0.1, delays
 
 
 def test_waiting_ends_when_it_is_told_to_and_beats_while_nothing_happens(tmp_path):
@@ -186,15 +179,6 @@ def test_waiting_ends_when_it_is_told_to_and_beats_while_nothing_happens(tmp_pat
         next(steps)
         stop.set()
         assert list(steps) == []
-
-
-def test_watching_costs_next_to_nothing_while_nothing_happens(tmp_path):
-    steps = changes(str(tmp_path), idle_s=0.5)
-    next(steps)
-    began = time.process_time()
-    next(steps)
-    assert time.process_time() - began < 0.05
-    steps.close()
 
 
 def test_watchfiles_is_loaded_only_by_watching():

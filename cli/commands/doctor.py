@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from cli.exit_codes import OK, REFUSED
+from cli.home import load_home
 from cli.render import json_line, printable, size
-from cli.settings import load_home
 from cli.wiring import identity
 from eventlog.filesystem import file_system_of
 from pipeline.providers.registry import Providers

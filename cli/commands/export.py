@@ -9,24 +9,21 @@ from typing import Any
 import click
 
 from cli.batch import Item, delivered_to, gather, tell_error
+from cli.errors import NotFinishedError
 from cli.exit_codes import FAILED, OK, worst
+from cli.home import require_usable
 from cli.progress import PlainReporter
 from cli.render import json_line, printable
-from cli.settings import checked, load_settings, require_usable
+from cli.settings import checked, load_settings
 from cli.wiring import make_workshop
 from eventlog.errors import EvtError
 from pipeline import runner
 from pipeline.artifacts import Artifacts
 from pipeline.delivery import Delivery, deliver, require_writable
-from pipeline.errors import PipelineError
 from pipeline.runner import Workshop
 from projections.graph import EXPORT, FORMATS
 from projections.options import Named
 from projections.plan import RUN, WAITING
-
-
-class NotFinishedError(PipelineError):
-    """There is no finished transcript to export. Run the pipeline first."""
 
 
 @click.command("export", short_help="Write a finished transcript in other formats or places.")

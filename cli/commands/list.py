@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from cli.exit_codes import DAMAGED, OK
+from cli.home import load_home
 from cli.lookup import known_pipelines
 from cli.render import json_line, moment, printable, seconds, shown_name, table
-from cli.settings import load_home
 from eventlog.errors import LogError, LogStorageError
 from eventlog.reader import Tail
 from eventlog.store import Store

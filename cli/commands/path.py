@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from cli.home import load_home
 from cli.lookup import find_pipeline
 from cli.render import json_line
-from cli.settings import load_home
 from eventlog.store import Store
 
 

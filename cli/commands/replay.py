@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
+from cli.errors import SettingsError
 from cli.exit_codes import DAMAGED, OK
+from cli.home import load_home
 from cli.lookup import find_pipeline
 from cli.render import json_line, moment, printable, shown_name
-from cli.settings import SettingsError, load_home
 from eventlog.reader import Tail
 from eventlog.record import Record
 from eventlog.store import Store

@@ -11,12 +11,14 @@ from typing import Any
 import click
 
 from cli.batch import Item, Refusal, delivered_to, gather
+from cli.errors import BlockedError
 from cli.exit_codes import INTERRUPTED, TERMINATED, worst
+from cli.home import require_usable
 from cli.options import named_from, stage_options
 from cli.outcomes import Outcome, tell
 from cli.progress import PlainReporter, make_reporter
 from cli.render import json_line, printable
-from cli.settings import Settings, load_settings, require_usable
+from cli.settings import Settings, load_settings
 from cli.signals import stop_on_signals
 from cli.wiring import make_workshop
 from eventlog.errors import EvtError, LogLockedError
@@ -27,10 +29,6 @@ from pipeline.runner import Look, Workshop
 from projections.fold import fold, initial_state
 from projections.graph import DIARIZATION, TRANSCRIPTION
 from projections.options import Named
-
-
-class BlockedError(EvtError):
-    """The plan can't be carried out as wished; nothing was begun."""
 
 
 @click.command("run", short_help="Transcribe recordings, or go on where a run stopped.")

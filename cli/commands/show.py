@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from cli.exit_codes import DAMAGED, OK
+from cli.home import load_home
 from cli.lookup import find_pipeline
 from cli.progress import ending
 from cli.render import count, json_line, moment, option_value, printable, shown_name
-from cli.settings import load_home
 from cli.system import is_locked
 from eventlog.reader import Tail
 from eventlog.store import LogView, Store

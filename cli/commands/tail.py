@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from cli.home import load_home
 from cli.lookup import find_pipeline
 from cli.render import event_line
-from cli.settings import load_home
 from eventlog.follow import Follower
 from eventlog.record import Record
 from eventlog.store import Store

@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 
+from cli.errors import SettingsError
+from cli.home import load_home, require_usable
 from cli.render import json_line, printable
-from cli.settings import SettingsError, load_home, require_usable, trusted_folders
+from cli.settings import trusted_folders
 from eventlog.storage import PosixStorage, replace_durably
 
 

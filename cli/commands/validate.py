@@ -10,9 +10,9 @@ import click
 from attrs import field, frozen
 
 from cli.exit_codes import DAMAGED, FAILED, OK, worst
+from cli.home import load_home
 from cli.lookup import find_pipeline, known_pipelines
 from cli.render import count, json_line, printable
-from cli.settings import load_home
 from eventlog.errors import LogGoneError, LogStorageError
 from eventlog.reader import Tail
 from eventlog.record import Record

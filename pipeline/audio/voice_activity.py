@@ -29,8 +29,8 @@ BLOCK_S = 10.0
 STRICTNESS = 2
 """How easily webrtcvad says no, 0 to 3. Source: benchmarks/accuracy.py; 3 misses three times as much speech."""
 
-RANGE_DB = 35.0
-"""Speech is at most so much softer than the loud speech of its recording."""
+RANGES_DB = (20.0, 35.0)
+"""How much softer than the loud speech of its recording speech may be: at least and at most."""
 
 CONTRAST_DB = 6.0
 """Speech is at least so much louder than the quiet of its recording; steady noise is not."""
@@ -95,15 +95,16 @@ def _frames(path: Path, gain: float, check: Callable[[], None]) -> tuple[Levels,
 
 
 def _loud_enough(levels: Levels, flags: Flags) -> Flags:
-    """Keep the flagged frames that are about as loud as the loud speech; none in steady noise."""
+    """Keep the flagged frames that stand out from the quiet and are not too far below the loud speech."""
     import numpy as np
 
     if not flags.any():
         return flags
-    loud = np.percentile(levels[flags], 95)
-    if loud - np.percentile(levels, 5) < CONTRAST_DB:
+    loud, quiet = np.percentile(levels[flags], 95), np.percentile(levels, 5)
+    if loud - quiet < CONTRAST_DB:
         return np.zeros_like(flags)
-    return flags & (levels > loud - RANGE_DB)
+    least, most = RANGES_DB
+    return flags & (levels > np.clip(quiet + CONTRAST_DB, loud - most, loud - least))
 
 
 def _smoothed(flags: Flags) -> list[Interval]:

@@ -56,7 +56,8 @@ def _labels(audio: Audio, intervals: Sequence[Interval], options: Options, work:
 
     spectra = speech_spectra(audio.mix, intervals, check)
     fewest, most = _bounds(options)
-    return speaker_labels(spectra, intervals, fewest, most, work.check).tolist()
+    labels: list[int] = speaker_labels(spectra, intervals, fewest, most, work.check).tolist()
+    return labels
 
 
 def _bounds(options: Options) -> tuple[int, int | None]:

@@ -1,4 +1,4 @@
-"""How far a result is from the truth: diarization error rate and word error rate. Pure; for benchmarks and tests."""
+"""How far a result is from the truth: diarization and word error rates. Pure; for benchmarks and tests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DiarizationError:
 
     @property
     def rate(self) -> float:
-        """The diarization error rate: 0 is perfect, and there is no upper limit; 0 where nothing was to be found."""
+        """The diarization error rate: 0 is perfect, and there is no upper limit."""
         wrong_s = self.missed_s + self.false_alarm_s + self.confusion_s
         return wrong_s / self.speech_s if self.speech_s else float(wrong_s > 0)
 

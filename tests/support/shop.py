@@ -20,7 +20,7 @@ from pipeline.artifacts import Artifacts
 from pipeline.delivery import Delivery, Target, deliver
 from pipeline.home import Home
 from pipeline.providers.registry import Providers
-from pipeline.recordings import identify
+from pipeline.recordings import identify, pipeline_id_of
 from pipeline.runner import Identity, Workshop
 from projections.options import Named
 from projections.plan import StagePlan
@@ -94,7 +94,7 @@ def run_once(
     named = named or Named()
     found = identify(recording, shop.home.index)
     target = Target(output_dir, recording.stem)
-    pipeline = runner.pipeline_id_of(found, shop.store)
+    pipeline = pipeline_id_of(found, shop.store)
     seen = runner.look(shop, pipeline, found, named, delivered_to(target))
     plan, state, result = seen.plan, seen.state, None
     if not seen.is_settled:

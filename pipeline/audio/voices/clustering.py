@@ -42,11 +42,10 @@ def grouped(coordinates: Array, groups: int) -> Labels:
 def _kmeans(rows: Array, groups: int) -> Labels:
     centres = _far_apart(rows, groups)
     for _ in range(KMEANS_ROUNDS):
-        labels = _distances(rows, centres).argmin(axis=1)
-        members = np.eye(len(centres))[labels]
+        members = np.eye(len(centres))[_distances(rows, centres).argmin(axis=1)]
         counts = members.sum(axis=0)[:, np.newaxis]
         centres = np.where(counts > 0, members.T @ rows / np.maximum(counts, 1), centres)
-    return labels
+    return np.asarray(_distances(rows, centres).argmin(axis=1), np.int64)
 
 
 def _far_apart(rows: Array, groups: int) -> Array:
@@ -59,4 +58,5 @@ def _far_apart(rows: Array, groups: int) -> Array:
 
 def _distances(rows: Array, centres: Array) -> Array:
     """Return squared Euclidean distances; shape (rows, centres)."""
-    return np.square(rows[:, np.newaxis] - centres).sum(axis=2)
+    distances: Array = np.square(rows[:, np.newaxis] - centres).sum(axis=2)
+    return distances

@@ -22,7 +22,7 @@ FFT = 512
 BANDS = 26
 BAND_HZ = (100.0, 7600.0)
 CEPSTRA = 16
-"""How many cepstral coefficients are kept, loudness (the first) left out. More describe noise, fewer lose voices."""
+"""How many cepstral coefficients are kept, loudness left out. More describe noise, fewer lose voices."""
 
 FLOOR = 100.0
 """Power added to each band, so that digital silence and the empty bands of telephone speech are not all noise."""
@@ -77,7 +77,7 @@ def spectrum(samples: Array, frames: int) -> Array:
     Source: S. Davis, P. Mermelstein, "Comparison of parametric representations for monosyllabic word
     recognition", IEEE Transactions on Acoustics, Speech and Signal Processing 28(4), 1980.
     """
-    windows = _windows(samples, WINDOW, frames)
+    windows = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::FRAME][:frames]
     flat = windows - 0.97 * np.concatenate([windows[:, :1], windows[:, :-1]], axis=1)
     power = np.square(np.abs(np.fft.rfft(flat * np.hamming(WINDOW), FFT)))
     bands, cosines = _filters()
@@ -85,14 +85,14 @@ def spectrum(samples: Array, frames: int) -> Array:
     return cepstra
 
 
-def _windows(samples: Array, length: int, frames: int) -> Array:
-    return np.lib.stride_tricks.sliding_window_view(samples, length)[::FRAME][:frames]
+def _mel(hertz: float) -> float:
+    return float(2595 * np.log10(1 + hertz / 700))
 
 
 @cache
 def _filters() -> tuple[Array, Array]:
     """Return the triangular mel filters, shape (FFT // 2 + 1, BANDS), and the cosines, shape (BANDS, CEPSTRA)."""
-    edges_mel = np.linspace(*(2595 * np.log10(1 + np.array(BAND_HZ) / 700)), BANDS + 2)
+    edges_mel = np.linspace(_mel(BAND_HZ[0]), _mel(BAND_HZ[1]), BANDS + 2)
     edges = 700 * (10 ** (edges_mel / 2595) - 1)
     hertz = np.fft.rfftfreq(FFT, 1 / RATE)[:, np.newaxis]
     rising = (hertz - edges[:-2]) / (edges[1:-1] - edges[:-2])

@@ -142,12 +142,13 @@ def _shift(mixture: Mixture, frames: Frames) -> Array:
     counts, sums = _statistics(frames, shares)
     shift = mixture.adapted(counts, sums).means - mixture.means
     weighted = np.sqrt(mixture.weights)[:, np.newaxis] * shift / np.sqrt(mixture.variances)
-    return unit(weighted.reshape(1, -1))[0]
+    return unit(weighted.reshape(1, -1)).ravel()
 
 
 def unit(vectors: Array) -> Array:
     """Bring each row to length 1."""
-    return vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9)
+    scaled: Array = vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9)
+    return scaled
 
 
 def _chunks(rows: Frames) -> Iterator[Frames]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +11,23 @@ from numpy.typing import NDArray
 from pipeline.audio.voice_activity import Interval
 from pipeline.audio.voices.boundaries import best_path
 from pipeline.audio.voices.clustering import eigenvectors, grouped
-from pipeline.audio.voices.counting import least_distance, least_persistence, speaker_count, support
-from pipeline.audio.voices.models import COMPONENTS, SEEDS, Frames, Labels, supervectors, trained, unit
+from pipeline.audio.voices.counting import (
+    least_distance,
+    least_margin,
+    least_persistence,
+    speaker_count,
+    support,
+)
+from pipeline.audio.voices.models import COMPONENTS, SEEDS, Frames, Labels, Mixture, supervectors, trained, unit
 from pipeline.audio.voices.windows import Spans, windows
 
 Array = NDArray[np.float64]
 
 CLUSTERED_MAX = 600
 """How many windows are clustered: time grows with the cube of their number. The others join the nearest group."""
+
+JUDGING_COMPONENTS = 8
+"""Of which mixtures the distances between voices are taken to judge their number."""
 
 COUNTED_MAX = 6
 """The largest number of voices that is found without being told; more are hardly ever told apart."""
@@ -38,10 +48,7 @@ class Voices:
     def __init__(self, spectra: Frames, intervals: Sequence[Interval], check: Callable[[], None]) -> None:
         self._spectra = spectra
         self._check = check
-        self._mixtures = []
-        for seed in SEEDS:
-            check()
-            self._mixtures += [trained(spectra, components, seed) for components in COMPONENTS]
+        self._mixtures = self._trained()
         self._windows = windows(intervals)
         self._chosen = self._windows.thinned(CLUSTERED_MAX)
         self._starts = _recording_frames(self._chosen.spans[:, 0], intervals)
@@ -66,17 +73,30 @@ class Voices:
         """Yield what speaks for 2, 3, 4 … voices; each needs two windows at least."""
         for voices in range(2, min(COUNTED_MAX, len(self._vectors) // 2) + 1):
             self._check()
-            groups = grouped(self._coordinates, voices)
-            smooth = best_path(self._vectors @ self._centres(groups).T)
-            complete = len(np.unique(smooth)) == voices
-            yield self._support(smooth, voices) if complete else -np.inf
+            fits = self._vectors @ self._centres(grouped(self._coordinates, voices)).T
+            labels = best_path(fits)
+            complete = len(np.unique(labels)) == voices
+            yield self._support(fits, labels) if complete else -np.inf
 
-    def _support(self, labels: Labels, voices: int) -> float:
+    def _support(self, fits: Array, labels: Labels) -> float:
+        voices = fits.shape[1]
+        judges = [mixture for mixture in self._mixtures if len(mixture.weights) == JUDGING_COMPONENTS]
         steps = self._chosen.steps
         spectra = np.concatenate([self._spectra[first:end] for first, end in steps])
         frame_labels = np.repeat(labels, steps[:, 1] - steps[:, 0])
-        distance = least_distance(self._mixtures, spectra, frame_labels, voices)
-        return support(distance, least_persistence(labels, self._starts, voices))
+        return support(
+            least_distance(judges, spectra, frame_labels, voices),
+            least_persistence(labels, self._starts, voices),
+            least_margin(fits, labels),
+        )
+
+    def _trained(self) -> list[Mixture]:
+        """Train a mixture for each number of components and each seed."""
+        mixtures = []
+        for components, seed in product(COMPONENTS, SEEDS):
+            self._check()
+            mixtures.append(trained(self._spectra, components, seed))
+        return mixtures
 
     def _centres(self, groups: Labels) -> Array:
         """Return the middle direction of each group of the chosen windows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from attrs import frozen
@@ -16,7 +17,7 @@ STEP = 50
 """Frames of a step: within half a second one person speaks."""
 
 WINDOW = 150
-"""Frames of a window: in 1.5 s enough different sounds are made to know a voice by, and few people answer faster."""
+"""Frames of a window: in 1.5 s enough sounds are made to know a voice by, and few answers are shorter."""
 
 
 @frozen
@@ -45,7 +46,7 @@ def windows(intervals: Sequence[Interval]) -> Windows:
     for first, end in intervals:
         length = end - first
         edges = np.linspace(0, length, max(1, round(length / STEP)) + 1).round().astype(int)
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in pairwise(edges.tolist()):
             left = max(0, min((start + stop) // 2 - WINDOW // 2, length - WINDOW))
             steps.append((offset + start, offset + stop))
             spans.append((offset + left, offset + min(length, left + WINDOW)))

@@ -1,0 +1,21 @@
+"""The errors of the command line itself; `cli.exit_codes` says which code each gives."""
+
+from __future__ import annotations
+
+from eventlog.errors import EvtError
+
+
+class SettingsError(EvtError):
+    """A setting can't be used; the message names it and where it comes from."""
+
+
+class UnknownPipelineError(EvtError):
+    """No pipeline, or several, answer to what was written; the message lists the candidates."""
+
+
+class BlockedError(EvtError):
+    """The plan can't be carried out as wished; nothing was begun."""
+
+
+class NotFinishedError(EvtError):
+    """There is no finished transcript to export. Run the pipeline first."""
