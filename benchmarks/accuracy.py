@@ -6,7 +6,8 @@ without it everything but the shipped samples is 'not run'.
 Diarization error: no collar, overlaps judged. Word error: case and punctuation don't count.
 
 What `pipeline.audio.voices` was tuned on: mixtures as `benchmarks.mixtures` makes them, but of 130 readers of
-LibriSpeech, none of whom is among the voices here. The mixtures printed here are made of the shared recordings.
+LibriSpeech, none of whom is among the voices here: disjoint voices, and other texts. Seed 2026 was looked at while
+tuning, the default one was not.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Unwatched:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Print the accuracy of the built-in engines.")
     parser.add_argument("--mixtures", type=int, default=48)
-    parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--seed", type=int, default=7)
     named = parser.parse_args()
     corpus = os.environ.get("EVT_CORPUS")
     with tempfile.TemporaryDirectory() as scratch:

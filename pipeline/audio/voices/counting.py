@@ -6,8 +6,9 @@ another's does; whether a voice goes on for a while rather than coming and going
 clearly each moment prefers its own voice.
 
 Source: D. Reynolds et al., "Blind clustering of speech utterances based on speaker and language characteristics",
-ICSLP 1998 (the cross likelihood ratio). The weights and the threshold gave the best counts on 102 mixtures of
-other voices than those that benchmarks/accuracy.py uses: 20 s to 10 min, some of them one call repeated.
+ICSLP 1998 (the cross likelihood ratio). The weights and the threshold gave the best counts on 126 mixtures of
+other voices than those of benchmarks/accuracy.py: 20 s to 10 min, some with little speech of each voice that
+comes again and again, some one lively call repeated up to 20 times.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from pipeline.audio.voices.models import Frames, Labels, Mixture, voice_models
 Array = NDArray[np.float64]
 
 PERSISTENCE_WEIGHT = 2.0
-MARGIN_WEIGHT = 4.0
-THRESHOLD = 5.05
+MARGIN_WEIGHT = 2.0
+THRESHOLD = 4.1
 
 LAG = 150
 LAG_MAX = 230

@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 CLUSTERED_MAX = 600
 """How many windows are clustered: time grows with the cube of their number. The others join the nearest group."""
 
-JUDGING_COMPONENTS = 8
+JUDGING_COMPONENTS = 4
 """Of which mixtures the distances between voices are taken to judge their number."""
 
 COUNTED_MAX = 6
