@@ -41,6 +41,16 @@ class Outcome:
         self.code = exit_code_of(error)
         self.outcome = "refused" if self.code == REFUSED else "failed"
 
+    def fail(self, error: Exception) -> None:
+        """Take over an error that is not one of ours: the system's, or a defect."""
+        self.outcome, self.code = "failed", FAILED
+        if isinstance(error, OSError):
+            name = f"{error.filename}: " if error.filename else ""
+            self.error = f"{name}{error.strerror or error}. Mend that, then repeat the command."
+        else:
+            kind = f"{type(error).__name__}: {error}"
+            self.error = f"This is a defect of evt ({kind}); please report it with the output of --debug."
+
     def take_result(self, result: RunResult) -> None:
         """Take over how a run ended."""
         self.outcome, self.ran, self.duration_s = result.outcome, result.ran, result.duration_s

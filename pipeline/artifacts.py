@@ -6,10 +6,13 @@ it lies in the attempt's scratch folder, which the next run clears.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +46,8 @@ class Artifacts:
     def looks_whole(self, ref: ArtifactRef) -> bool:
         """Say whether a file of the right size is there; its content is not read."""
         try:
-            return self.path(ref).stat().st_size == ref.size_bytes
+            status = self.path(ref).stat()
+            return stat.S_ISREG(status.st_mode) and status.st_size == ref.size_bytes
         except OSError:
             return False
 
@@ -91,7 +95,7 @@ class Artifacts:
     def ensure_salt(self) -> None:
         """Make the salt if there is none; once per run, before its stages share it."""
         path = self.root / _SALT
-        if not path.exists():
+        if not path.is_file() or not _is_salt(path.read_bytes()):
             storage = PosixStorage()
             make_dirs_durably(storage, str(self.root))
             replace_durably(storage, str(path), secrets.token_hex(16).encode() + b"\n")
@@ -145,11 +149,17 @@ class AttemptFolder:
         shutil.rmtree(self.path / _SCRATCH, ignore_errors=True)
 
 
+def _is_salt(content: bytes) -> bool:
+    return re.fullmatch(rb"[0-9a-f]{32}\n", content) is not None
+
+
 def file_sha256(path: str | Path) -> str:
-    """Return the sha256 of a file's content, read in pieces."""
+    """Return the sha256 of a regular file's content, read in pieces."""
     digest = hashlib.sha256()
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         while piece := os.read(fd, _PIECE_BYTES):
             digest.update(piece)
     finally:

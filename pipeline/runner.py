@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any
 
 from attrs import define, field, frozen
@@ -89,6 +90,7 @@ class Look:
     Attributes:
         pipeline: the id under which the recording is known, or would be.
         verdict: how its log ends; None where there is no log.
+        resets: there are recorded options, and they are to be forgotten.
     """
 
     pipeline: str
@@ -96,11 +98,12 @@ class Look:
     verdict: Verdict | None
     options: Mapping[str, Option]
     plan: Plan
+    resets: bool
 
     @property
     def is_settled(self) -> bool:
         """Nothing is to be done and nothing to be recorded."""
-        wishes_new = any(
+        wishes_new = self.resets or any(
             option.source == FLAG and self.state.named.get(name, _NOTHING) != option.value
             for name, option in self.options.items()
         )
@@ -158,7 +161,7 @@ def look(
         state, verdict = fold(initial_state(pipeline), view.records), view.verdict
     except LogNotFoundError:
         state, verdict = initial_state(pipeline), None
-        if Artifacts(shop.home.artifacts(pipeline)).has_files():
+        if Artifacts(shop.home.artifacts(pipeline)).has_files() and not Path(shop.store.path(pipeline)).exists():
             raise LogGoneError(
                 f"The log {shop.store.path(pipeline)} is gone, but its files are still in "
                 f"{shop.home.artifacts(pipeline)}. Restore the log from a backup, or remove that folder "
@@ -168,7 +171,8 @@ def look(
     state = _with_recording(state, recording)
     options = resolve_options(named, state)
     around = surroundings(shop, state, options, recording, delivered(state, options))
-    return Look(pipeline, state, verdict, options, make_plan(state, options, around, named.refresh))
+    plan = make_plan(state, options, around, named.refresh | state.to_refresh)
+    return Look(pipeline, state, verdict, options, plan, resets=named.reset and bool(state.named))
 
 
 def surroundings(
@@ -183,6 +187,7 @@ def surroundings(
     artifacts = Artifacts(shop.home.artifacts(state.pipeline_id))
     outputs = {ref.path: ref for stage in state.attempts.values() for attempt in stage for ref in attempt.outputs}
     missing = {path for path, ref in outputs.items() if not artifacts.looks_whole(ref)}
+    missing |= {path for path in state.lost if path in outputs and not artifacts.is_whole(outputs[path])}
     if delivered is not None:
         missing |= _damaged_exports(artifacts, outputs.values(), delivered)
     diarizers, transcribers, local = shop.providers.engines(
@@ -255,6 +260,8 @@ class _Run:
     reporter: Reporter
     options: Mapping[str, Option]
     damaged: frozenset[str] = frozenset()
+    begun: bool = False
+    abandoned: threading.Event = field(factory=threading.Event)
     tried: set[str] = field(factory=set)
     ran: list[str] = field(factory=list)
     bugs: list[Exception] = field(factory=list)
@@ -275,8 +282,8 @@ class _Run:
             try:
                 plan = self._work(pool)
             except BaseException:
-                self.shop.stop.set()
-                self.shop.providers.close()
+                # The stages can't record anything any more; the other recordings of a batch go on.
+                self.abandoned.set()
                 raise
         outcome = self._outcome(plan)
         self._finish(outcome, start_s)
@@ -300,6 +307,7 @@ class _Run:
             if attempts[-1].status == STARTED:
                 events.append(StageInterrupted(attempts[-1].stage, attempts[-1].number))
         self.recorder.record(*events)
+        self.begun = True
         self.artifacts.clear_scratch()
         self.artifacts.ensure_salt()
         settle_open_calls(self.recorder, self.artifacts)
@@ -318,13 +326,15 @@ class _Run:
             },
             plan={step.stage: _recorded_decision(step) for step in plan.stages},
             reset=self.named.reset,
+            refresh=tuple(sorted(self.named.refresh)),
             input_path=_recordable_path(self.recording),
         )
 
     def _plan(self, state: PipelineState) -> Plan:
         delivered = self.delivered(state, self.options)
         around = surroundings(self.shop, state, self.options, self.recording, delivered, self.damaged)
-        return make_plan(state, self.options, around, self.named.refresh)
+        asked = frozenset() if self.begun else self.named.refresh
+        return make_plan(state, self.options, around, state.to_refresh | asked)
 
     def _work(self, pool: ThreadPoolExecutor) -> Plan:
         """Start what the plan wants started, wait for one to end, plan again; until nothing is left to start."""
@@ -374,6 +384,7 @@ class _Run:
                 changes=tuple(as_json(change) for change in step.changes),
                 options=dict(step.options),
                 inputs=dict(step.inputs),
+                remakes=step.remakes,
             )
         )
         self.reporter.stage_started(step, attempt)
@@ -388,7 +399,7 @@ class _Run:
             recorder=self.recorder,
             reporter=self.reporter,
             clock_s=self.shop.clock_s,
-            stop=self.shop.stop,
+            stops=(self.shop.stop, self.abandoned),
         )
         self.running[step.stage] = pool.submit(self._attempt, work)
 
@@ -454,7 +465,9 @@ def _recorded_error(error: Exception) -> StageError:
     if isinstance(error, MemoryError):
         return StageError("out_of_memory", "There was not enough memory. Close other programs and run again.", True)
     strerror = getattr(error, "strerror", None) or str(error)
-    return StageError("disk", f"The disk refused: {strerror}. Mend that and run again.", retryable=True)
+    name = getattr(error, "filename", None)
+    where = f" ({Path(str(name)).name})" if name else ""
+    return StageError("disk", f"The disk refused: {strerror}{where}. Mend that and run again.", retryable=True)
 
 
 def _recorded_decision(step: StagePlan) -> dict[str, Any]:

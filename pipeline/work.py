@@ -30,7 +30,7 @@ from projections.events import (
     CallSucceeded,
     StageError,
 )
-from projections.plan import StagePlan
+from projections.plan import REFRESH, StagePlan
 from projections.state import STARTED, SUCCEEDED, Attempt, Call
 
 LOCAL = "local"
@@ -97,7 +97,7 @@ class StageWork:
     recorder: Recorder
     reporter: Reporter
     clock_s: Callable[[], float]
-    stop: threading.Event
+    stops: tuple[threading.Event, ...]
     _numbers: int = field(default=0, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
 
@@ -107,9 +107,9 @@ class StageWork:
         return self.artifacts.attempt(self.step.stage, self.attempt)
 
     def check(self) -> None:
-        """Raise StoppedError if the user asked to stop."""
-        if self.stop.is_set():
-            raise StoppedError("stopped by the user")
+        """Raise StoppedError if the user asked to stop, or the run can't go on."""
+        if any(stop.is_set() for stop in self.stops):
+            raise StoppedError("the run was stopped")
 
     def progress(self, done_s: float, total_s: float) -> None:
         """Report how many seconds of audio are done."""
@@ -145,8 +145,8 @@ class StageWork:
 
     def _kept_answers(self, requests: Sequence[Request]) -> dict[str, Answer]:
         wanted = {request.digest for request in requests}
-        kept = {}
-        for call in self.recorder.state.calls.values():
+        kept: dict[str, Answer] = {}
+        for call in self._believed_calls():
             if call.request in wanted and call.status == SUCCEEDED and call.request not in kept and call.response:
                 try:
                     kept[call.request] = self.artifacts.read_json(call.response)["answer"]
@@ -154,8 +154,17 @@ class StageWork:
                     continue  # it is asked again; `evt validate` names the file
         return kept
 
+    def _believed_calls(self) -> list[Call]:
+        """Return the calls whose answers count: all, or for a refresh those since the stage last succeeded."""
+        calls = list(self.recorder.state.calls.values())
+        if self.step.cause != REFRESH:
+            return calls
+        attempts = self.recorder.state.attempts[self.step.stage]
+        done = max((attempt.number for attempt in attempts if attempt.status == SUCCEEDED), default=0)
+        return [call for call in calls if call.started.stage == self.step.stage and call.started.attempt > done]
+
     def _record_reused(self, requests: Sequence[Request], kept: Mapping[str, Answer]) -> None:
-        calls = {call.request: call.id for call in self.recorder.state.calls.values() if call.status == SUCCEEDED}
+        calls = {call.request: call.id for call in self._believed_calls() if call.status == SUCCEEDED}
         self.recorder.record(
             *(
                 CallReused(self.step.stage, self.attempt, request.unit, request.digest, calls[request.digest])

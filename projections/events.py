@@ -78,6 +78,7 @@ class RunStarted(Event):
         options: all options as resolved, with the source of each: {name: {value, source}}.
         plan: what is about to happen, per stage: {stage: {decision, cause?, attempt?}}.
         reset: the options recorded before were forgotten.
+        refresh: the stages that the user wants to run again in any case.
     """
 
     type: ClassVar[str] = "run.started"
@@ -90,6 +91,7 @@ class RunStarted(Event):
     options: Json
     plan: Json
     reset: bool = False
+    refresh: tuple[str, ...] = ()
     input_path: str | Json | None = None
 
 
@@ -113,6 +115,7 @@ class StageStarted(Event):
         changes: what differs from the last success: [{field, was, now, source}].
         options: the options that enter the key.
         inputs: the digests that enter the key, by name.
+        remakes: the attempt whose lost files this one makes again.
     """
 
     type: ClassVar[str] = "stage.started"
@@ -124,6 +127,7 @@ class StageStarted(Event):
     changes: tuple[Json, ...]
     options: Json
     inputs: Json
+    remakes: int | None = None
 
 
 @frozen(eq=False, repr=False)

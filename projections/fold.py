@@ -75,8 +75,7 @@ def _apply(state: PipelineState, record: Record, event: ev.Event) -> PipelineSta
         case ev.InputSeen():
             return changed(state, names=(*state.names, event.name))
         case ev.RunStarted():
-            named = {**({} if event.reset else state.named), **event.named}
-            return changed(state, named=named, runs=(*state.runs, Run(record.run, event, record.time)))
+            return _run_started(state, record, event)
         case ev.RunFinished():
             return _run_finished(state, record, event)
         case ev.StageStarted():
@@ -102,8 +101,21 @@ def _apply(state: PipelineState, record: Record, event: ev.Event) -> PipelineSta
             return _call_ended(state, record, event.call, FAILED, error=event.error)
         case ev.CallReused():
             return _call_reused(state, record, event)
+        case ev.ArtifactMissing():
+            return changed(state, lost=state.lost | {event.path})
         case _:
             return state
+
+
+def _run_started(state: PipelineState, record: Record, event: ev.RunStarted) -> PipelineState:
+    forgotten = frozenset(state.named) if event.reset else frozenset()
+    return changed(
+        state,
+        runs=(*state.runs, Run(record.run, event, record.time)),
+        named={**({} if event.reset else state.named), **event.named},
+        open_wishes=state.open_wishes | forgotten | frozenset(event.named),
+        to_refresh=state.to_refresh | frozenset(event.refresh),
+    )
 
 
 def _finding(state: PipelineState, record: Record, text: str) -> PipelineState:
@@ -116,7 +128,8 @@ def _run_finished(state: PipelineState, record: Record, event: ev.RunFinished) -
     if last is None or last.id != record.run or last.outcome is not None:
         return _finding(state, record, "no run of this id is under way")
     ended = changed(last, outcome=event.outcome, finished_at=record.time, duration_s=event.duration_s)
-    return changed(state, runs=(*state.runs[:-1], ended))
+    open_wishes = frozenset() if event.outcome == "completed" else state.open_wishes
+    return changed(state, runs=(*state.runs[:-1], ended), open_wishes=open_wishes)
 
 
 def _stage_started(state: PipelineState, record: Record, event: ev.StageStarted) -> PipelineState:
@@ -135,6 +148,8 @@ def _stage_ended(
     if not attempts or attempts[-1].number != number or attempts[-1].status != STARTED:
         return _finding(state, record, f"attempt {number} of {stage} is not under way")
     ended = changed(attempts[-1], status=status, ended_at=record.time, **ending)
+    if status == SUCCEEDED:
+        state = changed(state, to_refresh=state.to_refresh - {stage})
     return _with_attempts(state, stage, (*attempts[:-1], ended))
 
 

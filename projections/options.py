@@ -11,20 +11,30 @@ from eventlog.values import Value
 from projections.graph import DEFAULTS
 from projections.state import PipelineState
 
-FLAG, LOG, ENVIRONMENT, FILE, DEFAULT, RESET = "flag", "log", "environment", "file", "default", "reset"
+ONCE, FLAG, LOG, ENVIRONMENT, FILE, DEFAULT, RESET = (
+    *("once", "flag", "log", "environment"),
+    *("file", "default", "reset"),
+)
 _NAMED = frozenset({FLAG, LOG, RESET})
 
 
 @frozen(eq=False, repr=False)
 class Option(Value):
-    """A value and its source: flag, log, environment, file, default, or reset to the default just now."""
+    """A value and where it comes from.
+
+    Attributes:
+        source: once (for this invocation only), flag, log, environment, file, default, or reset: what holds
+            after the recorded value was forgotten.
+        is_open: the user asked for it now, or in a run since which none was completed.
+    """
 
     value: Any
     source: str
+    is_open: bool = False
 
     @property
     def is_named(self) -> bool:
-        """The user asked for this very value, now or in a run whose wish may not have been carried out yet."""
+        """The user asked for this very value, now or in an earlier run."""
         return self.source in _NAMED
 
 
@@ -34,6 +44,7 @@ class Named(Value):
 
     Attributes:
         options: the options given as flags.
+        once: options that hold for this invocation and are not recorded.
         environment: the options set in the environment.
         files: the options set in configuration files that are believed.
         reset: forget the options recorded in the log.
@@ -41,6 +52,7 @@ class Named(Value):
     """
 
     options: Mapping[str, Any] = {}
+    once: Mapping[str, Any] = {}
     environment: Mapping[str, Any] = {}
     files: Mapping[str, Any] = {}
     reset: bool = False
@@ -48,13 +60,21 @@ class Named(Value):
 
 
 def resolve_options(named: Named, state: PipelineState) -> dict[str, Option]:
-    """Return every option: flag > recorded in the log > environment > file > default."""
+    """Return every option: once > flag > recorded in the log > environment > file > default."""
     recorded = {} if named.reset else state.named
-    layers = ((FLAG, named.options), (LOG, recorded), (ENVIRONMENT, named.environment), (FILE, named.files))
+    layers = (
+        (ONCE, named.once),
+        (FLAG, named.options),
+        (LOG, recorded),
+        (ENVIRONMENT, named.environment),
+        (FILE, named.files),
+        (DEFAULT, DEFAULTS),
+    )
+    open_wishes = state.open_wishes | named.options.keys() | (state.named.keys() if named.reset else set())
     resolved = {}
-    for name, default in DEFAULTS.items():
-        source, values = next(((s, v) for s, v in layers if name in v), (DEFAULT, DEFAULTS))
-        if source == DEFAULT and named.reset and name in state.named:
+    for name in DEFAULTS:
+        source, value = next((source, values[name]) for source, values in layers if name in values)
+        if name in open_wishes and source in {ENVIRONMENT, FILE, DEFAULT}:
             source = RESET
-        resolved[name] = Option(values.get(name, default), source)
+        resolved[name] = Option(value, source, is_open=name in open_wishes)
     return resolved

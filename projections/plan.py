@@ -26,15 +26,12 @@ from projections.graph import (
     TRANSCRIPTION,
     VERSIONS,
 )
-from projections.options import FLAG, RESET, Option
+from projections.options import DEFAULT, FLAG, Option
 from projections.state import SUCCEEDED, Attempt, PipelineState
 
 REUSE, STALE, RUN, WAITING, BLOCKED = "reuse", "stale", "run", "waiting", "blocked"
 
 FIRST, NAMED, UPSTREAM, REFRESH, REMADE = "first", "named", "upstream", "refresh", "remade"
-_PASSED_ON = frozenset({FIRST, NAMED, UPSTREAM, REFRESH})
-"""Causes after which a new output makes the stages behind it run: the user asked for them. A file that was only
-made again (remade) leaves them stale at most."""
 
 
 @frozen(eq=False, repr=False)
@@ -86,6 +83,7 @@ class StagePlan(Value):
         engine: the provider that would work, for the two stages that have one.
         engine_name: the name by which it was asked for.
         reused: the attempt whose outputs stand for the stage.
+        remakes: the attempt whose lost files are to be made again.
     """
 
     stage: str
@@ -100,6 +98,7 @@ class StagePlan(Value):
     engine: Engine | None = None
     engine_name: str = ""
     reused: Attempt | None = None
+    remakes: int | None = None
 
 
 @frozen(eq=False, repr=False)
@@ -198,25 +197,13 @@ def _forward(
         engine_name=name,
     )
     if successes:
-        step = _against_successes(step, successes, options, around, steps)
-    if stage in refresh and not _made_since(step, state):
+        step = _against_successes(step, successes, options, around, steps, state)
+    if stage in refresh:
         step = changed(step, decision=RUN, cause=REFRESH, reason="to be refreshed", reused=None)
     foreign = _foreign_language(engine, options["language"]) if engine else None
     if foreign is not None and options["language"].source == FLAG:
         return changed(step, decision=BLOCKED, reason=foreign, cause="", reused=None)
     return _blocked_if(step, lacking, around)
-
-
-def _made_since(step: StagePlan, state: PipelineState) -> bool:
-    """Say whether the run that is under way has already refreshed this stage."""
-    run = state.last_run
-    return (
-        step.reused is not None
-        and run is not None
-        and run.outcome is None
-        and step.reused.run == run.id
-        and step.reused.started.cause == REFRESH
-    )
 
 
 def _blocked_if(step: StagePlan, lacking: str | None, around: Surroundings) -> StagePlan:
@@ -313,13 +300,14 @@ def _against_successes(
     options: Mapping[str, Option],
     around: Surroundings,
     steps: Mapping[str, StagePlan],
+    state: PipelineState,
 ) -> StagePlan:
     """Choose among the successes: one of this key, else the newest that no named wish speaks against."""
     newest_first = sorted(successes, key=lambda attempt: (not _is_whole(attempt, around), -attempt.number))
     for attempt in newest_first:
         if attempt.started.key == step.key:
             return changed(step, decision=REUSE, cause="", reason="done", reused=attempt)
-    compared = [(attempt, _changes(step, attempt, options, steps)) for attempt in newest_first]
+    compared = [(attempt, _changes(step, attempt, options, steps, state)) for attempt in newest_first]
     for attempt, changes in compared:
         if not any(change.source in {"named", "upstream"} for change in changes):
             reason = f"done before {_in_words(changes)}; --refresh {step.stage} makes it again"
@@ -330,38 +318,61 @@ def _against_successes(
 
 
 def _changes(
-    step: StagePlan, attempt: Attempt, options: Mapping[str, Option], steps: Mapping[str, StagePlan]
+    step: StagePlan,
+    attempt: Attempt,
+    options: Mapping[str, Option],
+    steps: Mapping[str, StagePlan],
+    state: PipelineState,
 ) -> tuple[Change, ...]:
     was = {**attempt.started.options, **_prefixed(attempt.started.inputs), "version": attempt.started.version}
     now = {**step.options, **_prefixed(step.inputs), "version": step.version}
-    return tuple(
-        Change(field, was.get(field), now.get(field), _source(step.stage, field, options, steps))
-        for field in sorted({*was, *now})
-        if was.get(field) != now.get(field)
-    )
+    found = []
+    for field in sorted({*was, *now}):
+        before, after = was.get(field), now.get(field)
+        if field.startswith("input.") and before != after:
+            found.append(Change(field, before, after, _input_source(field, before, steps, state)))
+        elif before != after and not _holds_all(field, before, after):
+            found.append(Change(field, before, after, _option_source(step.stage, field, options)))
+    return tuple(found)
+
+
+def _holds_all(field: str, was: Any, now: Any) -> bool:
+    """Say whether an export holds every format that is wanted now; the others do no harm."""
+    return field == "formats" and isinstance(was, list) and set(now) <= set(was)
 
 
 def _prefixed(inputs: Mapping[str, str]) -> dict[str, str]:
     return {f"input.{name}": digest for name, digest in inputs.items()}
 
 
-def _source(stage: str, field: str, options: Mapping[str, Option], steps: Mapping[str, StagePlan]) -> str:
-    """Say who changed a field: named, upstream, or something that nobody asked for."""
-    if field.startswith("input."):
-        producer = steps.get(field.removeprefix("input."), steps.get(AUDIO_CONVERSION))
-        made = producer.reused if producer else None
-        return "upstream" if made is not None and made.started.cause in _PASSED_ON else "remade"
+def _input_source(field: str, was: str | None, steps: Mapping[str, StagePlan], state: PipelineState) -> str:
+    """Say whether an input only differs because its lost file was made again, or because somebody wished so.
+
+    An attempt that makes lost files again names the attempt that it stands in for; that one, or the one that it
+    stood in for, is what the success read, if nothing else has changed.
+    """
+    stage = field.removeprefix("input.")
+    stage = stage if stage in steps else AUDIO_CONVERSION
+    made = steps[stage].reused
+    while made is not None and made.started.cause == REMADE and made.started.remakes is not None:
+        made = state.attempts[stage][made.started.remakes - 1]
+        if was in {*made.metadata.get("pcm", {}).values(), *(ref.sha256 for ref in made.outputs[:1])}:
+            return "remade"
+    return "upstream"
+
+
+def _option_source(stage: str, field: str, options: Mapping[str, Option]) -> str:
+    """Say who changed an option: named, or something that nobody asked for."""
     if field == "provider":
-        return _provider_source(options["diarizer" if stage == DIARIZATION else "transcriber"])
+        option = options["diarizer" if stage == DIARIZATION else "transcriber"]
+        # What `auto` means may change by itself; it is a wish only until a run has fulfilled it.
+        return "named" if option.is_named and (option.value != "auto" or option.is_open) else option.source
+    if field == "formats":
+        # Rendering costs nothing: only a changed default is no reason to do it.
+        return option_source if (option_source := options[field].source) == DEFAULT else "named"
     if field in options:
         return "named" if options[field].is_named else options[field].source
     return "evt"
-
-
-def _provider_source(option: Option) -> str:
-    """Tell a provider that was asked for from one that `auto`, recorded long ago, now means."""
-    asked_now = option.source in {FLAG, RESET}
-    return "named" if asked_now or (option.is_named and option.value != "auto") else option.source
 
 
 def _in_words(changes: Iterable[Change]) -> str:
@@ -403,7 +414,9 @@ def _remake_what_is_needed(steps: dict[str, StagePlan], around: Surroundings) ->
             wanted = [ref for ref in step.reused.outputs if _is_needed(ref, stage, needed, around)]
             if any(ref.path in around.missing for ref in wanted):
                 gone = ", ".join(ref.path for ref in wanted if ref.path in around.missing)
-                remade = changed(step, decision=RUN, cause=REMADE, reason=f"{gone} is gone and needed", reused=None)
+                reason = f"{gone} is gone and needed"
+                lost = step.reused.number
+                remade = changed(step, decision=RUN, cause=REMADE, reason=reason, reused=None, remakes=lost)
                 steps[stage] = step = _blocked_if(remade, step.engine.lacking if step.engine else None, around)
         if step.decision in {RUN, WAITING}:
             needed |= set(_reads(stage, step.engine))

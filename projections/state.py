@@ -104,6 +104,9 @@ class PipelineState(Value):
         attempts: per stage, in the order in which they began.
         calls: every call by its id.
         named: the options that the user named, the latest value of each.
+        open_wishes: options that were named, or forgotten by a reset, since a run was last completed.
+        to_refresh: stages that the user wants to run again in any case, and that have not succeeded since.
+        lost: paths of artifacts that a run found gone or changed.
         findings: what makes no sense; any finding blocks the plan.
         unknown: (seq, type) of records of a type that this version does not know.
         sealed: the last record is a seal.
@@ -120,6 +123,9 @@ class PipelineState(Value):
     attempts: Mapping[str, tuple[Attempt, ...]] = {}
     calls: Mapping[str, Call] = {}
     named: Mapping[str, Any] = {}
+    open_wishes: frozenset[str] = frozenset()
+    to_refresh: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
     findings: tuple[Finding, ...] = ()
     unknown: tuple[tuple[int, str], ...] = ()
     sealed: bool = False

@@ -126,7 +126,8 @@ def test_as_many_speakers_as_given_where_there_is_speech_enough(tmp_path: Path, 
 
 
 def test_the_count_stays_within_the_bounds_that_the_user_names(tmp_path: Path) -> None:
-    heard = audio(tmp_path, conversation(2)[0])
+    heard = audio(tmp_path, conversation(5)[0])
+    assert len(speakers(diarized(heard))) == 2
     assert len(speakers(diarized(heard, max_speakers=1))) == 1
     at_least_three = diarized(heard, min_speakers=3)
     assert len(speakers(at_least_three)) == 3

@@ -87,6 +87,22 @@ class Recordings(RuleBasedStateMachine):
         else:
             chosen.unlink()
 
+    @rule(stage=st.sampled_from(["diarization", "transcription", "merge"]))
+    def run_a_stage_again(self, stage: str) -> None:
+        if self._records():
+            shop = make_shop(self.root / "home")
+            named = Named(options=self.wishes, refresh=frozenset({stage}))
+            run_once(shop, self.recording, self.out, named)
+            self._check()
+
+    @rule()
+    def forget_the_options(self) -> None:
+        if self._records():
+            self.wishes = dict(scripted(self.script))
+            run_once(
+                make_shop(self.root / "home"), self.recording, self.out, Named(options=self.wishes, reset=True)
+            )
+
     @rule()
     def lose_the_deliveries(self) -> None:
         for path in self.out.glob("talk.*"):
@@ -142,7 +158,7 @@ def require_no_work_in_vain(records: list[Record]) -> None:
     for record in records:
         data = record.data
         if record.type == "stage.started":
-            assert data["key"] not in succeeded or data["cause"] == "remade", record
+            assert data["key"] not in succeeded or data["cause"] in {"remade", "refresh"}, record
             keys[data["stage"], data["attempt"]] = data["key"]
         elif record.type == "stage.succeeded":
             succeeded.add(keys[data["stage"], data["attempt"]])

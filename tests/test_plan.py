@@ -140,12 +140,73 @@ def test_an_engine_that_appears_later_is_not_taken_for_a_wish() -> None:
     assert history.plan(transcriber="auto")[TRANSCRIPTION].decision == RUN
 
 
-def test_refresh_runs_a_stage_and_what_depends_on_its_new_output() -> None:
+def test_refresh_runs_a_stage_once_and_outlives_a_crash() -> None:
     history = History()
     history.run()
     assert history.plan(frozenset({TRANSCRIPTION})).resume_point == (TRANSCRIPTION,)
+    history.events.append(evolve(run_started(), refresh=(TRANSCRIPTION,)))
+    history.fail(TRANSCRIPTION)
     history.name()
-    assert history.plan(frozenset({TRANSCRIPTION}))[TRANSCRIPTION].cause == "refresh"
+    assert history.state.to_refresh == {TRANSCRIPTION}
+    history.succeed(TRANSCRIPTION, tag="other")
+    assert history.state.to_refresh == frozenset()
+    assert history.run() == [MERGE, EXPORT]
+
+
+def test_a_reset_outlives_a_crash_until_a_run_is_completed() -> None:
+    history = History()
+    history.run(speakers=2)
+    history.events.append(evolve(run_started(), reset=True))
+    assert history.plan().resume_point == (DIARIZATION,)
+    assert history.run() == [DIARIZATION, MERGE, EXPORT]
+    assert history.state.open_wishes == frozenset()
+    assert history.plan().is_done
+
+
+def test_a_wish_for_automatic_choice_outlives_a_crash_and_then_no_more() -> None:
+    history = History()
+    history.run(transcriber="whisper")
+    history.name(transcriber="auto")
+    assert history.plan().resume_point == (TRANSCRIPTION,)
+    history.run()
+    history.around = evolve(AROUND, local_transcriber="whisper", transcribers=AROUND.transcribers)
+    assert history.run() == []
+
+
+def test_files_lost_after_a_wish_was_carried_out_do_not_bring_back_what_was_before_it() -> None:
+    """The transcript of the older wish is whole; it must not stand in for the newer one whose files are gone."""
+    history = History(evolve(AROUND, deliver=True))
+    history.run()
+    history.run(speakers=3)
+    gone = {f"{stage}/2/out" for stage in (DIARIZATION, MERGE, EXPORT)}
+    history.around = evolve(history.around, missing=frozenset(gone))
+    history.name()
+    history.succeed(DIARIZATION, tag="salted")
+    plan = history.plan()
+    assert plan[MERGE].cause == "remade"
+    assert plan[MERGE].remakes == 2
+
+
+def test_a_wish_half_carried_out_holds_after_all_files_are_lost() -> None:
+    history = History(evolve(AROUND, deliver=True))
+    history.run()
+    history.run(until=MERGE, speakers=3)
+    history.around = evolve(history.around, missing=frozenset(ref.path for ref in history.state.artifacts))
+    history.name()
+    history.succeed(AUDIO_CONVERSION)
+    history.succeed(DIARIZATION, tag="salted")
+    history.succeed(TRANSCRIPTION, tag="salted")
+    assert history.plan()[MERGE].decision == RUN
+    assert history.plan()[MERGE].cause == "upstream"
+
+
+def test_an_export_that_holds_all_wanted_formats_is_reused_and_one_that_lacks_one_is_not() -> None:
+    history = History()
+    history.run(formats=["srt", "txt"])
+    assert history.plan(formats=["txt"]).is_done
+    assert history.plan(formats=["json", "txt"]).resume_point == (EXPORT,)
+    options = resolve_options(Named(once={"formats": ["vtt"]}), history.state)
+    assert make_plan(history.state, options, history.around).resume_point == (EXPORT,)
 
 
 def test_a_missing_artifact_that_nothing_needs_is_left_alone() -> None:

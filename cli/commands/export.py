@@ -70,10 +70,11 @@ def _export(shop: Workshop, item: Item, wanted: list[str], reporter: PlainReport
     """Deliver the wanted formats; render those that no export holds, beside the ones that it does."""
     named = Named()
     seen = runner.look(shop, item.pipeline, item.recording, named, delivered_to(item.target, wanted or None))
-    made = seen.options["formats"].value
+    export = seen.plan[EXPORT].reused
+    made = list(export.metadata["formats"]) if export else seen.options["formats"].value
     formats = wanted or made
     if not set(formats) <= set(made):
-        named = Named(options={"formats": sorted({*made, *formats})})
+        named = Named(once={"formats": sorted({*made, *formats})})
         seen = runner.look(shop, item.pipeline, item.recording, named, delivered_to(item.target, formats))
     plan, state = seen.plan, seen.state
     if not plan.is_done:

@@ -25,6 +25,8 @@ from eventlog.errors import EvtError, LogLockedError
 from pipeline import runner
 from pipeline.artifacts import Artifacts
 from pipeline.delivery import deliver, require_writable
+from pipeline.errors import SourceRejectedError
+from pipeline.recordings import Recording, identify
 from pipeline.runner import Look, Workshop
 from projections.fold import fold, initial_state
 from projections.graph import DIARIZATION, TRANSCRIPTION
@@ -103,6 +105,11 @@ def _one(shop: Workshop, item: Item, named: Named, reporter: PlainReporter, *, d
         outcome.refuse(error, _holder(shop, item.pipeline))
     except EvtError as error:
         outcome.refuse(error)
+    except Exception as error:
+        # One bad recording never stops the rest, whatever is wrong with it.
+        if debug:
+            traceback.print_exception(error)
+        outcome.fail(error)
     return outcome
 
 
@@ -110,13 +117,14 @@ def _work(
     shop: Workshop, item: Item, named: Named, reporter: PlainReporter, outcome: Outcome, *, debug: bool
 ) -> None:
     delivered = delivered_to(item.target)
-    seen = runner.look(shop, item.pipeline, item.recording, named, delivered)
+    recording = _as_it_is_now(item, shop)
+    seen = runner.look(shop, item.pipeline, recording, named, delivered)
     outcome.notes += seen.plan.notes
     plan, state = seen.plan, seen.state
     if not seen.is_settled:
         _require_unblocked(seen)
         reporter.line(f"{item.name} ({item.pipeline})")
-        result = runner.run(shop, seen, item.recording, named, delivered, reporter)
+        result = runner.run(shop, seen, recording, named, delivered, reporter)
         plan, state = result.plan, result.state
         outcome.take_result(result)
         for bug in result.bugs if debug else ():
@@ -126,6 +134,16 @@ def _work(
         artifacts = Artifacts(shop.home.artifacts(item.pipeline))
         formats = seen.options["formats"].value
         outcome.take_deliveries(deliver(item.target, plan, state, artifacts, formats))
+
+
+def _as_it_is_now(item: Item, shop: Workshop) -> Recording | None:
+    """Look at the recording again when its turn comes; in a long batch that may be hours after the start."""
+    if item.recording is None:
+        return None
+    recording = identify(item.recording.path, shop.home.index)
+    if recording.sha256 != item.recording.sha256:
+        raise SourceRejectedError("The recording was changed since this command began. Run it again.")
+    return recording
 
 
 def _require_unblocked(seen: Look) -> None:

@@ -49,7 +49,8 @@ class ScriptProvider:
         try:
             script = self._read()
             wishes = tuple(script.content.get("key_options", ()))
-            return Engine(_NAME, script.version, key_options=wishes, by_position=True)
+            name = f"{_NAME}:{self._path.stem}"
+            return Engine(name, script.version, key_options=wishes, by_position=True)
         except (OSError, ValueError) as error:
             return Engine(_NAME, 0, lacking=f"the script {self._path} can't be read: {error}")
 

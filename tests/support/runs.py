@@ -26,12 +26,14 @@ AROUND = Surroundings(
 
 
 def as_records(events: Iterable[ev.Event | tuple[str, dict[str, Any]]], first_seq: int = 1) -> list[Record]:
-    """Return records of events, a second apart; a pair is a record of any type."""
-    records = []
+    """Return records of events, a second apart; a run begins at each run.started; a pair is of any type."""
+    records: list[Record] = []
+    runs = 0
     for seq, event in enumerate(events, first_seq):
         type_, data = event if isinstance(event, tuple) else (event.type, ev.to_data(event))
+        runs += type_ == "run.started"
         time = f"2026-11-23T14:{seq // 60:02d}:{seq % 60:02d}.000000Z"
-        records.append(Record(seq, time, type_, PIPELINE, f"run{seq}", data, seq - 1, GENESIS_PREV, "0" * 64))
+        records.append(Record(seq, time, type_, PIPELINE, f"run{runs}", data, seq - 1, GENESIS_PREV, "0" * 64))
     return records
 
 
@@ -75,6 +77,8 @@ class History:
                 break
             self.succeed(stage, tag)
             ran.append(stage)
+        if until is None and self.plan().is_done:
+            self.events.append(ev.RunFinished("completed", 1.0))
         return ran
 
     def start(self, stage: str) -> int:
@@ -83,7 +87,15 @@ class History:
         number = self.numbers[stage]
         self.events.append(
             ev.StageStarted(
-                stage, number, step.key or "", step.version, step.cause, (), dict(step.options), dict(step.inputs)
+                stage=stage,
+                attempt=number,
+                key=step.key or "",
+                version=step.version,
+                cause=step.cause,
+                changes=(),
+                options=dict(step.options),
+                inputs=dict(step.inputs),
+                remakes=step.remakes,
             )
         )
         return number
