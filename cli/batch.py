@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import click
 from attrs import evolve, frozen
 
 from cli.errors import UnknownPipelineError
 from cli.exit_codes import exit_code_of
 from cli.lookup import find_pipeline
-from cli.render import printable
+from cli.output import say
+from cli.render import printable, shown_error
 from eventlog.errors import EvtError
 from eventlog.store import Store
 from pipeline.delivery import Target, delivered_digests, stems_of
@@ -67,12 +67,15 @@ def gather(
             items.append(_item(text, store, home, output_dir, moved_to, verify))
         except EvtError as error:
             refusals.append(Refusal(text, error))
+        except OSError as error:
+            reason = f"{printable(text[:200])} can't be opened: {error.strerror}. Check the name and the folder."
+            refusals.append(Refusal(text, SourceRejectedError(reason)))
     return _with_stems(items), refusals
 
 
 def tell_error(written: str, error: EvtError) -> int:
     """Say on stderr why something can't be worked on; return the exit code for that."""
-    click.echo(f"evt: {printable(written)}: {printable(str(error))}", err=True)
+    say(f"evt: {printable(written)}: {shown_error(error)}", err=True)
     return exit_code_of(error)
 
 
@@ -99,7 +102,12 @@ def _item(written: str, store: Store, home: Home, output_dir: Path, moved_to: Pa
     if not written:
         raise SourceRejectedError("An empty name names no recording.")
     path = Path(written)
-    if path.exists() or path.is_symlink():
+    if _exists(path):
+        if moved_to is not None:
+            raise SourceRejectedError(
+                "--input says where the recording of a pipeline named by ID is now, but this is a file. "
+                "Leave --input out, or name the ID."
+            )
         recording = identify(path, home.index, verify=verify)
         pipeline = pipeline_id_of(recording, store)
         return Item(written, pipeline, path.name, recording, Target(output_dir, path.name))
@@ -110,21 +118,30 @@ def _item(written: str, store: Store, home: Home, output_dir: Path, moved_to: Pa
             raise SourceRejectedError(f"There is no file {printable(written)}. Check the name.") from error
         raise
     sha256, name, last_path = _created(store, pipeline)
-    known = _recording_of(pipeline, sha256, last_path, home, moved_to)
+    known = _recording_of(pipeline, sha256, last_path, home, moved_to, verify)
     return Item(written, pipeline, name, known, Target(output_dir, name))
 
 
+def _exists(path: Path) -> bool:
+    """Say whether there is something at a path; raises OSError where that can't be found out."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def _recording_of(
-    pipeline: str, sha256: str, last_path: Path | None, home: Home, moved_to: Path | None
+    pipeline: str, sha256: str, last_path: Path | None, home: Home, moved_to: Path | None, verify: bool
 ) -> Recording | None:
     """Return the recording of a known pipeline, if it is still where it was, or where the user says."""
     if moved_to is not None:
-        recording = identify(moved_to, home.index)
+        recording = identify(moved_to, home.index, verify=verify)
         if recording.sha256 != sha256:
-            raise SourceRejectedError(f"{moved_to} is another recording than that of {pipeline}.")
+            raise SourceRejectedError(f"{printable(str(moved_to))} is another recording than that of {pipeline}.")
         return recording
     try:
-        found = identify(last_path, home.index) if last_path else None
+        found = identify(last_path, home.index, verify=verify) if last_path else None
     except SourceRejectedError:
         return None
     return found if found and found.sha256 == sha256 else None

@@ -10,7 +10,11 @@ class SettingsError(EvtError):
 
 
 class UnknownPipelineError(EvtError):
-    """No pipeline, or several, answer to what was written; the message lists the candidates."""
+    """No pipeline, or several, answer to what was written; behind the message come the candidates, line by line."""
+
+    def __str__(self) -> str:
+        """Return the message and the candidates."""
+        return "\n  ".join(self.args)
 
 
 class BlockedError(EvtError):

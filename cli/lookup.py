@@ -1,58 +1,95 @@
-"""From what the user wrote to a pipeline: an exact id, an existing path, a unique prefix, a unique name."""
+"""From what the user wrote to a pipeline: an existing file, an exact id, a unique prefix, a unique name."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from cli.errors import UnknownPipelineError
 from cli.render import printable, shown_name
+from eventlog.errors import LogError, LogGoneError
+from eventlog.record import is_name
 from eventlog.store import Store
 from pipeline.home import Home
 
 
 def find_pipeline(written: str, store: Store, home: Home) -> str:
-    """Return the id of the pipeline that is meant.
+    """Return the id of the pipeline that is meant, which has a log.
+
+    Raises:
+        UnknownPipelineError: none or several are.
+        LogGoneError: its log is gone.
+    """
+    found = find_known(written, store, home)
+    if not os.path.lexists(store.path(found)):
+        raise LogGoneError(
+            f"The log {store.path(found)} is gone, but what it described is still there. "
+            "Restore it from a backup, or remove the rest of that pipeline.",
+            pipeline=found,
+        )
+    return found
+
+
+def find_known(written: str, store: Store, home: Home) -> str:
+    """Return the id of the pipeline that is meant, also of one whose log is gone.
 
     Raises:
         UnknownPipelineError: none or several are.
     """
-    pipelines = store.pipelines()
-    if written in pipelines:
+    known = known_pipelines(store, home)
+    if os.path.isfile(written):
+        return _pipeline_of(Path(written), known, store, home)
+    if written in known:
         return written
-    if Path(written).is_file():
-        from pipeline.recordings import identify, pipeline_id_of
-
-        pipeline = pipeline_id_of(identify(Path(written), home.index), store)
-        if pipeline in pipelines:
-            return pipeline
-    candidates = [pipeline for pipeline in pipelines if written and pipeline.startswith(written)]
-    candidates = candidates or [pipeline for pipeline, name in names(store) if name == written]
+    candidates = [pipeline for pipeline in known if written and pipeline.startswith(written)]
+    candidates = candidates or list(dict.fromkeys(pipeline for pipeline, name in names(store) if name == written))
     if len(candidates) == 1:
         return candidates[0]
-    raise UnknownPipelineError(_explanation(written, candidates, store))
+    raise _unknown(written, candidates, store)
 
 
 def known_pipelines(store: Store, home: Home) -> list[str]:
-    """Return every pipeline of which a log or a file is left."""
+    """Return every pipeline of which a log, a head or a file is left."""
     folder = home.root / "artifacts"
     left = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
-    return sorted({*store.pipelines(), *left})
+    left |= {path.stem for path in home.logs.glob("*/*.head") if path.name[:2] == path.parent.name}
+    return sorted({*store.pipelines(), *filter(is_name, left)})
 
 
 def names(store: Store) -> Iterator[tuple[str, str]]:
-    """Yield (pipeline, recorded name), several for a pipeline that was met under several names."""
+    """Yield (pipeline, recorded name), several for a pipeline that was met under several names.
+
+    A log that can't be read has none; it hides no other one.
+    """
     for pipeline in store.pipelines():
-        for record in store.stream(pipeline):
-            if record.type == "pipeline.created":
-                yield pipeline, shown_name(record.data.get("input", {}).get("name"))
-            elif record.type == "input.seen":
-                yield pipeline, shown_name(record.data.get("name"))
+        try:
+            for record in store.stream(pipeline):
+                if record.type == "pipeline.created":
+                    yield pipeline, shown_name(record.data.get("input", {}).get("name"))
+                elif record.type == "input.seen":
+                    yield pipeline, shown_name(record.data.get("name"))
+        except LogError:
+            continue
 
 
-def _explanation(written: str, candidates: list[str], store: Store) -> str:
+def _pipeline_of(path: Path, known: list[str], store: Store, home: Home) -> str:
+    from pipeline.recordings import identify, pipeline_id_of
+
+    pipeline = pipeline_id_of(identify(path, home.index), store)
+    if pipeline not in known:
+        raise UnknownPipelineError(
+            f"{printable(str(path))} has no pipeline in this home yet: `evt run` begins one. (A file goes before a "
+            "pipeline of that name; to name a pipeline, write its ID, see `evt list`.)"
+        )
+    return pipeline
+
+
+def _unknown(written: str, candidates: list[str], store: Store) -> UnknownPipelineError:
     if not candidates:
-        return f"No pipeline or file answers to {printable(written)!r}. `evt list` shows the pipelines there are."
+        return UnknownPipelineError(
+            f"No pipeline or file answers to {printable(written)!r}. `evt list` shows the pipelines there are."
+        )
     known = dict(names(store))
-    lines = [f"  {pipeline}  {known.get(pipeline, '?')}" for pipeline in candidates[:10]]
-    return f"{printable(written)!r} can mean several pipelines; write more digits:\n" + "\n".join(lines)
+    lines = [f"{pipeline}  {known.get(pipeline, '?')}" for pipeline in candidates[:10]]
+    return UnknownPipelineError(f"{printable(written)!r} can mean several pipelines; write more digits:", *lines)

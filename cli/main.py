@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from cli.exit_codes import FAILED, INTERRUPTED, OK, REFUSED, USAGE, exit_code_of
+from cli.output import prepare_streams, say
 
 COMMANDS = {
     "run": "Transcribe recordings, or go on where a run stopped.",
@@ -67,14 +68,13 @@ def evt(context: click.Context, /, **options: Any) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented code."""
+    prepare_streams()
     sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
 
 
 def _run(arguments: list[str]) -> int:
     if sys.platform == "win32":
-        click.echo(
-            "evt: Windows itself is not supported; run it in WSL (the Windows Subsystem for Linux).", err=True
-        )
+        say("evt: Windows itself is not supported; run it in WSL (the Windows Subsystem for Linux).", err=True)
         return REFUSED
     try:
         result = evt.main(args=arguments, prog_name="evt", standalone_mode=False)
@@ -85,18 +85,14 @@ def _run(arguments: list[str]) -> int:
         error.show()
         return USAGE
     except (KeyboardInterrupt, click.Abort):
-        click.echo("evt: interrupted", err=True)
+        say("evt: interrupted", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has seen enough; nothing more can be written, not even at exit.
-        sys.stdout = open("/dev/null", "w")  # noqa: SIM115
-        return OK
     except Exception as error:
         return _explain(error, debug="--debug" in arguments)
 
 
 def _explain(error: Exception, *, debug: bool) -> int:
-    from cli.render import printable
+    from cli.render import printable, shown_error
     from eventlog.errors import EvtError
 
     if debug:
@@ -104,13 +100,13 @@ def _explain(error: Exception, *, debug: bool) -> int:
 
         traceback.print_exception(error)
     if isinstance(error, EvtError):
-        click.echo(f"evt: {printable(str(error))}", err=True)
+        say(f"evt: {shown_error(error)}", err=True)
         return exit_code_of(error)
     if isinstance(error, OSError):
         where = f"{printable(str(error.filename))}: " if error.filename else ""
-        click.echo(f"evt: {where}{error.strerror or error}. Mend that, then repeat the command.", err=True)
+        say(f"evt: {where}{error.strerror or error}. Mend that, then repeat the command.", err=True)
         return FAILED
-    click.echo(
+    say(
         f"evt: this is a defect of evt ({type(error).__name__}: {printable(str(error))}). What was recorded is "
         "safe; please report it with the output of the same command with --debug.",
         err=True,

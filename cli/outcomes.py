@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
 from attrs import define, field
 
 from cli.exit_codes import DECISION, FAILED, INTERRUPTED, OK, REFUSED, exit_code_of
-from cli.render import printable, seconds
+from cli.output import say
+from cli.render import printable, seconds, shown_error
 from eventlog.errors import EvtError
 from pipeline import runner
-from pipeline.delivery import KEPT, Delivery
+from pipeline.delivery import Delivery
 from pipeline.runner import RunResult
 from projections.graph import TRANSCRIPTION
 from projections.plan import STALE, Plan
@@ -34,10 +34,11 @@ class Outcome:
     duration_s: float = 0.0
     notes: list[str] = field(factory=list)
     error: str | None = None
+    """Safe to print."""
 
     def refuse(self, error: EvtError, more: str = "") -> None:
         """Take over an error that ended the work on this item."""
-        self.error = f"{error} {more}".strip()
+        self.error = f"{shown_error(error)} {more}".strip()
         self.code = exit_code_of(error)
         self.outcome = "refused" if self.code == REFUSED else "failed"
 
@@ -46,9 +47,9 @@ class Outcome:
         self.outcome, self.code = "failed", FAILED
         if isinstance(error, OSError):
             name = f"{error.filename}: " if error.filename else ""
-            self.error = f"{name}{error.strerror or error}. Mend that, then repeat the command."
+            self.error = printable(f"{name}{error.strerror or error}. Mend that, then repeat the command.")
         else:
-            kind = f"{type(error).__name__}: {error}"
+            kind = printable(f"{type(error).__name__}: {error}")
             self.error = f"This is a defect of evt ({kind}); please report it with the output of --debug."
 
     def take_result(self, result: RunResult) -> None:
@@ -60,11 +61,11 @@ class Outcome:
             failed = [point for point in result.state.checkpoints.values() if not point.success]
             causes = "; ".join(f"{point.stage}: {point.error.message}" for point in failed if point.error)
             self.error = (
-                f"{causes.rstrip('.') or 'a stage failed'}. "
+                f"{printable(causes).rstrip('.') or 'a stage failed'}. "
                 f"What is done is kept; `evt run {result.pipeline}` goes on from there."
             )
         elif result.outcome == runner.NEEDS_DECISION:
-            self.error = "; ".join(f"{step.stage}: {step.reason}" for step in result.plan.blocked)
+            self.error = printable("; ".join(f"{step.stage}: {step.reason}" for step in result.plan.blocked))
 
     def take_plan(self, plan: Plan) -> None:
         """Note what the plan left as it was, and what a reader of the transcript must know."""
@@ -79,8 +80,11 @@ class Outcome:
     def take_deliveries(self, deliveries: list[Delivery]) -> None:
         """Note what was delivered, and what was in the way."""
         self.deliveries = deliveries
-        kept = [delivery.path.name for delivery in deliveries if delivery.outcome == KEPT]
-        self.notes += [f"{name} lies beside a file of yours, which was left as it is" for name in kept]
+        self.notes += [
+            f"{delivery.path.name} lies beside a file of yours, which was left as it is"
+            for delivery in deliveries
+            if delivery.beside
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """Return the outcome for programs."""
@@ -93,7 +97,8 @@ class Outcome:
             "reused": list(self.reused),
             "duration_s": round(self.duration_s, 3),
             "deliveries": [
-                {"path": printable(str(d.path)), "format": d.format, "outcome": d.outcome} for d in self.deliveries
+                {"path": printable(str(d.path)), "format": d.format, "outcome": d.outcome, "beside": d.beside}
+                for d in self.deliveries
             ],
             "notes": self.notes,
             "error": self.error,
@@ -103,13 +108,13 @@ class Outcome:
 def tell(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
     """Say what came of an item: errors and notes on stderr, where the transcript is on stdout."""
     if outcome.error is not None:
-        click.echo(f"evt: {printable(outcome.written)}: {printable(outcome.error)}", err=True)
+        say(f"evt: {printable(outcome.written)}: {outcome.error}", err=True)
     if as_json:
         return
     for note in () if quiet else outcome.notes:
-        click.echo(f"Note: {printable(outcome.written)}: {printable(note)}", err=True)
+        say(f"Note: {printable(outcome.written)}: {printable(note)}", err=True)
     if outcome.deliveries:
-        click.echo(f"{printable(outcome.written)}: {_transcript_line(outcome)}")
+        say(f"{printable(outcome.written)}: {_transcript_line(outcome)}")
 
 
 def _transcript_line(outcome: Outcome) -> str:

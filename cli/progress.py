@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Any
 
-import click
-
+from cli.output import say
 from cli.render import printable, seconds
 from projections.plan import StagePlan
 from projections.state import INTERRUPTED, SUCCEEDED, Attempt
@@ -37,14 +37,14 @@ class PlainReporter:
     def line(self, text: str) -> None:
         """Write a note for people."""
         if not self._quiet:
-            click.echo(printable(text), err=True)
+            say(printable(text), err=True)
 
     def close(self) -> None:
         """Nothing to put away."""
 
 
 class LiveReporter(PlainReporter):
-    """Bars on a terminal, one for each stage that is under way."""
+    """Bars on a terminal, one for each stage that is under way; a terminal that went away stops no work."""
 
     def __init__(self, *, verbose: bool = False) -> None:
         super().__init__(verbose=verbose)
@@ -68,7 +68,8 @@ class LiveReporter(PlainReporter):
 
     def stage_started(self, step: StagePlan, attempt: int) -> None:
         """Show a bar."""
-        self._bars.start()
+        with suppress(OSError):
+            self._bars.start()
         super().stage_started(step, attempt)
         self._tasks[step.stage] = self._bars.add_task(step.stage, total=None)
 
@@ -85,11 +86,13 @@ class LiveReporter(PlainReporter):
 
     def line(self, text: str) -> None:
         """Write above the bars."""
-        self._bars.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        with suppress(OSError):
+            self._bars.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Give the terminal back; the next stage takes it again."""
-        self._bars.stop()
+        with suppress(OSError):
+            self._bars.stop()
 
 
 def make_reporter(*, quiet: bool, verbose: bool) -> PlainReporter:

@@ -27,6 +27,11 @@ def _escaped(char: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def shown_error(error: Exception) -> str:
+    """Return an error's message; each of its parts is safe to print and stands on a line of its own."""
+    return "\n  ".join(printable(str(part)) for part in error.args) or type(error).__name__
+
+
 def shown_name(name: Any) -> str:
     """Return a recorded file name for display."""
     if isinstance(name, dict):
@@ -82,10 +87,21 @@ def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> str:
 
 
 def json_line(value: Any) -> str:
-    """Return a value as JSON for programs: indented, keys in our order."""
+    """Return a value as JSON for programs: indented, keys in our order; broken characters as text, escaped."""
     import orjson
 
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    try:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    except TypeError:
+        return orjson.dumps(_encodable(value), option=orjson.OPT_INDENT_2).decode()
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(item) for name, item in value.items()}
+    return [_encodable(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def event_line(record: Record) -> str:

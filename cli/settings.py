@@ -19,6 +19,10 @@ LOCAL_FILE = "evt.toml"
 FREE_OPTIONS = frozenset({"speakers", "min_speakers", "max_speakers", "language", "formats"})
 """What a settings file that merely lies in the current folder may set: nothing that chooses who gets the audio."""
 
+_SPEAKERS_MAX = 999_999
+_TEXT_CHARS_MAX = 1000
+_TEXT_HINT = f"text of 1 to {_TEXT_CHARS_MAX} characters, in UTF-8"
+
 
 @frozen
 class Settings:
@@ -65,7 +69,7 @@ def load_settings(
         | {name: f"${ENVIRONMENT_PREFIX}{name.upper()}" for name in from_env}
     )
     files = {**own, **usable}
-    chosen_dir = output_dir or files.pop("output_dir", None) or "."
+    chosen_dir = _output_dir(output_dir, files.pop("output_dir", "."), origins.get("output_dir", ""))
     for name in local.keys() - files.keys() - {"output_dir"}:
         checked(name, local[name], str(local_path))
     return Settings(
@@ -79,7 +83,7 @@ def load_settings(
             for name in local
             if name not in usable
         ),
-        output_dir=Path(chosen_dir),
+        output_dir=chosen_dir,
     )
 
 
@@ -90,17 +94,18 @@ def checked(name: str, value: Any, origin: str) -> Any:
             f"{origin} sets {name!r}, which is no setting. There are: {', '.join([*DEFAULTS, 'output_dir'])}."
         )
     if name in {"speakers", "min_speakers", "max_speakers"}:
-        good = value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1)
+        good = value is None or (type(value) is int and 1 <= value <= _SPEAKERS_MAX)
     elif name == "formats":
         good = isinstance(value, list) and bool(value) and all(item in FORMATS for item in value)
+        value = list(dict.fromkeys(value)) if good else value
     else:
-        good = isinstance(value, str) or (name == "model" and value is None)
+        if name in {"diarizer", "transcriber"} and isinstance(value, str) and value.startswith("script:"):
+            value = f"script:{Path(value.removeprefix('script:')).absolute()}"
+        good = _is_text(value) or (name == "model" and value is None)
     if not good:
-        hint = "a whole number from 1 on" if "speakers" in name else "text"
+        hint = f"a whole number from 1 to {_SPEAKERS_MAX}" if "speakers" in name else _TEXT_HINT
         hint = f"a list of {', '.join(FORMATS)}" if name == "formats" else hint
-        raise SettingsError(f"{origin}: {name} can't be {value!r}; it is {hint}.")
-    if name in {"diarizer", "transcriber"} and value.startswith("script:"):
-        return f"script:{Path(value.removeprefix('script:')).absolute()}"
+        raise SettingsError(f"{origin}: {name} can't be {_shortened(value)}; it is {hint}.")
     return value
 
 
@@ -119,8 +124,33 @@ def trusted_folders(home: Home) -> list[str]:
 
 def _parsed(name: str, text: str) -> Any:
     if name in {"speakers", "min_speakers", "max_speakers"}:
-        return int(text) if text.isdecimal() else text
+        return int(text) if text.isdecimal() and len(text) < 10 else text
     return text.split(",") if name == "formats" else text
+
+
+def _output_dir(flag: str | None, from_file: Any, origin: str) -> Path:
+    """Return the output folder; a flag is what the system knows, and so may be of any bytes."""
+    if not isinstance(from_file, str) or not from_file or "\0" in from_file:
+        raise SettingsError(f"{origin}: output_dir can't be {_shortened(from_file)}; it is the path of a folder.")
+    if flag == "":
+        raise SettingsError("--output-dir can't be empty; it is the path of a folder.")
+    return Path(from_file if flag is None else flag)
+
+
+def _is_text(value: Any) -> bool:
+    """Say whether a value is text that the log and the system can hold."""
+    if not isinstance(value, str) or not 0 < len(value) <= _TEXT_CHARS_MAX or "\0" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def _read(path: Path) -> dict[str, Any]:

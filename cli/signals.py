@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 
 from cli.exit_codes import INTERRUPTED, TERMINATED
 from pipeline.runner import Workshop
@@ -15,13 +16,20 @@ def stop_on_signals(shop: Workshop) -> list[int]:
 
     def on_signal(number: int, frame: object) -> None:
         received.append(number)
-        if len(received) > 1:
-            os.write(2, b"\nevt: left at once; `evt run` goes on from what is recorded.\n")
-            os._exit(TERMINATED if number == signal.SIGTERM else INTERRUPTED)
-        os.write(2, b"\nevt: stopping; what is finished is kept (Ctrl-C again: leave at once)\n")
         shop.stop.set()
+        if len(received) > 1:
+            _tell(b"left at once; `evt run` goes on from what is recorded.")
+            os._exit(TERMINATED if number == signal.SIGTERM else INTERRUPTED)
+        again = b"Ctrl-C again" if number == signal.SIGINT else b"again"
+        _tell(b"stopping; what is finished is kept (%b: leave at once)" % again)
         shop.providers.close()
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
     return received
+
+
+def _tell(text: bytes) -> None:
+    """Write past the buffers, which the interrupted code may just be changing."""
+    with suppress(OSError):
+        os.write(2, b"\nevt: %b\n" % text)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import define, field
 
+from eventlog.errors import LogError
 from eventlog.reader import Scanner
 from eventlog.record import GENESIS_PREV, Record
 from eventlog.storage import Signature
@@ -49,17 +50,27 @@ class Follower:
     def poll(self) -> list[Record]:
         """Return the records that are new since the last poll; never waits, never raises for a damaged log.
 
+        A log that can't be read just now has no news; what it holds is shown when it can be read again.
+
         Returns:
             Those of one log by seq, those of several merged by time.
 
         Raises:
-            LogStorageError: the disk can't read a log, or lists none.
+            LogStorageError: the disk can't list the logs.
         """
         names = self._store.pipelines() if self._pipelines is None else self._pipelines
-        return list(heapq.merge(*map(self._news, names), key=lambda record: record.time))
+        return list(heapq.merge(*map(self._readable_news, names), key=lambda record: record.time))
 
-    def _news(self, pipeline: str) -> list[Record]:
+    def _readable_news(self, pipeline: str) -> list[Record]:
         place = self._places.setdefault(pipeline, _Place())
+        before = place.signature
+        try:
+            return self._news(pipeline, place)
+        except LogError:
+            place.signature = before
+            return []
+
+    def _news(self, pipeline: str, place: _Place) -> list[Record]:
         signature = self._store.signature(pipeline)
         if signature is None or signature == place.signature:
             return []

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import frozen
@@ -17,11 +19,16 @@ from pipeline.artifacts import Artifacts
 from pipeline.errors import PipelineError
 from pipeline.recordings import shown
 from projections.events import ArtifactRef
-from projections.graph import EXPORT
+from projections.graph import EXPORT, FORMATS
 from projections.plan import Plan
 from projections.state import PipelineState
 
 WRITTEN, REPLACED, EQUAL, KEPT = "written", "replaced", "equal", "kept"
+_BESIDE = (".new", *(f".new{number}" for number in range(2, 10)))
+"""What tells a file of ours from one of somebody else that has its name."""
+_NAME_BYTES_MAX = 255
+"""Source: NAME_MAX of Linux and macOS, limits.h(0p)."""
+_STEM_BYTES_MAX = _NAME_BYTES_MAX - len(_BESIDE[-1]) - max(len(f".{name}") for name in FORMATS)
 
 
 class DeliveryError(PipelineError):
@@ -30,11 +37,17 @@ class DeliveryError(PipelineError):
 
 @frozen
 class Delivery:
-    """One delivered file, and what was there: written, replaced (ours), equal, or kept (somebody's own)."""
+    """One delivered file.
+
+    Attributes:
+        outcome: written, replaced (one of ours), or equal (it was there).
+        beside: its own place holds something that is not ours and was left as it is.
+    """
 
     path: Path
     format: str
     outcome: str
+    beside: bool = False
 
 
 @frozen
@@ -44,29 +57,28 @@ class Target:
     folder: Path
     stem: str
 
-    def path(self, format_name: str) -> Path:
-        """Return where an export goes."""
-        return self.folder / f"{self.stem}.{format_name}"
-
-    def path_beside(self, format_name: str) -> Path:
-        """Return where it goes when the other place holds something that is not ours."""
-        return self.folder / f"{self.stem}.new.{format_name}"
+    def places(self, format_name: str) -> Iterator[Path]:
+        """Yield where an export may go: its own place, then those beside it, for as long as they are taken."""
+        for mark in ("", *_BESIDE):
+            yield self.folder / f"{self.stem}{mark}.{format_name}"
 
 
 def stems_of(recordings: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Return the stem of each (pipeline id, file name) so that no two deliveries share a name.
 
-    The name without its suffix; where those collide the whole name, then the id's first digits as well.
+    The name without its suffix; where those collide the whole name, then the id's first digits as well. A stem
+    that leaves no room for what is added to it is cut, and ends in the id's first digits.
     """
     unique = list(dict.fromkeys(recordings))
     short = {item: Path(item[1]).stem for item in unique}
     whole = _where_shared(short, {item: item[1] for item in unique})
-    return _where_shared(whole, {item: f"{item[1]}.{item[0][:8]}" for item in unique})
+    stems = _where_shared(whole, {item: f"{item[1]}.{item[0][:8]}" for item in unique})
+    return {item: _shortened(stem, item[0]) for item, stem in stems.items()}
 
 
 def delivered_digests(target: Target, formats: Iterable[str]) -> frozenset[str]:
     """Return the digests of what lies at a target now."""
-    paths = (place(name) for name in formats for place in (target.path, target.path_beside))
+    paths = (path for name in formats for path in target.places(name))
     return frozenset(digest for path in paths if (digest := _digest(path)) is not None)
 
 
@@ -76,14 +88,20 @@ def deliver(
     """Copy the exports that a plan chose, of the wanted formats, to their target; say what was done with each.
 
     Raises:
-        DeliveryError: the folder can't be written.
+        DeliveryError: the folder can't be written, or every place is taken.
         ArtifactMissingError, ArtifactMismatchError: an export is gone; a run makes it again.
     """
     chosen = plan[EXPORT].reused
     assert chosen is not None, "only a finished pipeline is delivered"
     ours = {ref.sha256 for attempt in state.attempts[EXPORT] for ref in attempt.outputs}
     by_format = {ref.path.rpartition(".")[2]: ref for ref in chosen.outputs}
-    return [_deliver_one(target, by_format[name], ours, artifacts) for name in formats if name in by_format]
+    deliveries = []
+    for name in (name for name in formats if name in by_format):
+        delivery = _choose(target, name, by_format[name], ours)
+        if delivery.outcome != EQUAL:
+            _write(delivery.path, artifacts.open(by_format[name]).read_bytes(), state.pipeline_id)
+        deliveries.append(delivery)
+    return deliveries
 
 
 def require_writable(folder: Path) -> None:
@@ -94,9 +112,9 @@ def require_writable(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".evt-{os.getpid()}.tmp"
-        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        probe.unlink()
+        # Without a name where the system can do that, so that nothing is left of it even after a kill.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise _refused(folder, error) from error
 
@@ -109,17 +127,24 @@ def _where_shared(
     return {item: longer[item] if count[name.casefold()] > 1 else name for item, name in names.items()}
 
 
-def _deliver_one(target: Target, ref: ArtifactRef, ours: set[str], artifacts: Artifacts) -> Delivery:
-    format_name = ref.path.rpartition(".")[2]
-    path = target.path(format_name)
-    outcome = _outcome(path, ref, ours)
-    if outcome == KEPT:
-        path = target.path_beside(format_name)
-        if _outcome(path, ref, ours) == EQUAL:
-            return Delivery(path, format_name, EQUAL)
-    if outcome != EQUAL:
-        _write(path, artifacts.open(ref).read_bytes())
-    return Delivery(path, format_name, outcome)
+def _shortened(stem: str, pipeline: str) -> str:
+    if len(os.fsencode(stem)) <= _STEM_BYTES_MAX:
+        return stem
+    end = f"-{pipeline[:8]}"
+    while len(os.fsencode(stem + end)) > _STEM_BYTES_MAX:
+        stem = stem[:-1]
+    return stem + end
+
+
+def _choose(target: Target, format_name: str, ref: ArtifactRef, ours: set[str]) -> Delivery:
+    """Return what is to be done with an export: the first place that holds nothing of somebody else is its own."""
+    for number, path in enumerate(target.places(format_name)):
+        if (outcome := _outcome(path, ref, ours)) != KEPT:
+            return Delivery(path, format_name, outcome, beside=number > 0)
+    raise DeliveryError(
+        f"{shown(next(target.places(format_name)))} and all places beside it hold files that are not evt's. "
+        "Nothing is lost; remove some of them, or choose another folder with --output-dir."
+    )
 
 
 def _outcome(path: Path, ref: ArtifactRef, ours: set[str]) -> str:
@@ -139,15 +164,40 @@ def _digest(path: Path) -> str | None:
         return None
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, pipeline: str) -> None:
     """Put a file in place whole: a reader sees the old one or the new one."""
-    made = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+    made = path.with_name(f".evt-{pipeline}-{os.getpid()}.tmp")
+    _remove_leftovers(path.parent, pipeline)
     try:
-        made.write_bytes(content)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(made, flags, 0o666), "wb") as file:
+            file.write(content)
         made.replace(path)
     except OSError as error:
-        made.unlink(missing_ok=True)
         raise _refused(path, error) from error
+    finally:
+        with suppress(OSError):
+            made.unlink(missing_ok=True)
+
+
+def _remove_leftovers(folder: Path, pipeline: str) -> None:
+    """Remove what processes that were killed left half written; a process writes one file at a time."""
+    for left in folder.glob(f".evt-{pipeline}-*.tmp"):
+        pid = left.stem.rpartition("-")[2]
+        if left.name == f".evt-{pipeline}-{pid}.tmp" and pid.isdecimal() and not _is_others(int(pid)):
+            with suppress(OSError):
+                left.unlink()
+
+
+def _is_others(pid: int) -> bool:
+    """Say whether another process has this id now."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return pid != os.getpid()
 
 
 def _refused(path: Path, error: OSError) -> DeliveryError:

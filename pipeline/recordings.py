@@ -148,7 +148,7 @@ def _remembered(index: Path, signature: tuple[int, ...]) -> str | None:
     device, inode, *rest = signature
     query = "SELECT size_bytes, mtime_ns, ctime_ns, sha256 FROM digests WHERE device = ? AND inode = ?"
     try:
-        with closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True, timeout=0.2)) as database:
+        with closing(sqlite3.connect(f"{index.absolute().as_uri()}?mode=ro", uri=True, timeout=0.2)) as database:
             row = database.execute(query, (str(device), str(inode))).fetchone()
     except sqlite3.Error:
         return None
@@ -166,8 +166,9 @@ def _remember(index: Path, signature: tuple[int, ...], sha256: str) -> None:
             database.execute(_TABLE)
             row = (str(device), str(inode), *rest, sha256)
             database.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?)", row)
-    except (sqlite3.OperationalError, OSError):
-        return  # busy or read-only: the next run reads the recording again
+    except (sqlite3.OperationalError, OSError, OverflowError):
+        # Busy, read-only, or a time outside of 1678 to 2262: the next run reads the recording again.
+        return
     except sqlite3.DatabaseError:
         with suppress(OSError):
             index.unlink()  # damaged; it holds nothing that can't be had again

@@ -105,7 +105,7 @@ def test_a_deleted_artifact_is_made_again_only_if_something_needs_it(evt: Evt) -
     lost.unlink()
     assert "nothing to do" in evt("run", "talk.wav").stdout
     assert "transcript.json is missing" in evt("validate", code=1).stdout
-    (report,) = evt.json("run", "talk.wav", "--format", "txt")
+    (report,) = evt.json("run", "talk.wav", "--refresh", "export")
     assert report["ran"] == ["merge", "export"]
 
 

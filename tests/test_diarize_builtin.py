@@ -125,6 +125,7 @@ def test_as_many_speakers_as_given_where_there_is_speech_enough(tmp_path: Path, 
     assert len(speakers(diarized(audio(tmp_path, conversation(2)[0]), speakers=given))) == given
 
 
+@pytest.mark.slow
 def test_the_count_stays_within_the_bounds_that_the_user_names(tmp_path: Path) -> None:
     heard = audio(tmp_path, conversation(5)[0])
     assert len(speakers(diarized(heard))) == 2
@@ -166,6 +167,15 @@ def test_very_short_recordings_are_no_difficulty(tmp_path: Path, length_s: float
 def test_the_user_can_stop_it_in_every_phase(tmp_path: Path, checks: int) -> None:
     with pytest.raises(StoppedError):
         BuiltinDiarizer().diarize(audio(tmp_path, conversation(3)[0]), {}, Stopping(checks))
+
+
+@pytest.mark.slow
+def test_no_more_speakers_are_counted_than_the_user_allows(tmp_path: Path) -> None:
+    kennedy = voice("jfk")
+    slower = np.interp(np.arange(0, len(kennedy) - 1, 0.8), np.arange(len(kennedy)), kennedy)
+    heard = audio(tmp_path, np.concatenate([conversation(4)[0], slower, slower]))
+    assert len(speakers(diarized(heard))) == 3
+    assert len(speakers(diarized(heard, max_speakers=2))) == 2
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import Any
 
 import click
@@ -102,6 +101,7 @@ def _as_json(item: Item, deliveries: list[Delivery]) -> dict[str, Any]:
         "input": printable(item.written),
         "pipeline": item.pipeline,
         "deliveries": [
-            {"path": printable(str(Path(d.path))), "format": d.format, "outcome": d.outcome} for d in deliveries
+            {"path": printable(str(d.path)), "format": d.format, "outcome": d.outcome, "beside": d.beside}
+            for d in deliveries
         ],
     }

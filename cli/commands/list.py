@@ -10,6 +10,7 @@ from cli.exit_codes import DAMAGED, OK
 from cli.home import load_home
 from cli.lookup import known_pipelines
 from cli.render import json_line, moment, printable, seconds, shown_name, table
+from cli.system import is_locked
 from eventlog.errors import LogError, LogStorageError
 from eventlog.reader import Tail
 from eventlog.store import Store
@@ -46,11 +47,13 @@ def command(obj: dict[str, Any], /, detailed: bool, status: tuple[str, ...], as_
         reverse=True,
     )
     if as_json_:
-        click.echo(json_line([as_json(summary) for summary in shown]))
+        click.echo(json_line([{**as_json(summary), "live": _is_live(summary, store)} for summary in shown]))
+    elif not shown:
+        click.echo("No pipelines of that status." if found else "No pipelines.")
     elif detailed:
-        click.echo("\n\n".join(_paragraph(summary) for summary in shown) or "No pipelines.")
+        click.echo("\n\n".join(_paragraph(summary, _status(summary, store)) for summary in shown))
     else:
-        click.echo(_table(shown) if shown else "No pipelines." if not found else "No pipelines of that status.")
+        click.echo(_table(shown, store))
     return DAMAGED if any(summary.status in {DAMAGED_LOG, UNREADABLE, GONE} for summary in found) else OK
 
 
@@ -69,12 +72,21 @@ def _summary(store: Store, pipeline: str) -> Summary:
     return summary
 
 
-def _table(summaries: list[Summary]) -> str:
+def _is_live(summary: Summary, store: Store) -> bool | None:
+    """Say whether a run is under way; None where the system can't tell."""
+    return summary.status == "unfinished" and is_locked(store.path(summary.pipeline_id))
+
+
+def _status(summary: Summary, store: Store) -> str:
+    return f"{summary.status} (live)" if _is_live(summary, store) else summary.status
+
+
+def _table(summaries: list[Summary], store: Store) -> str:
     header = ("ID", "STATUS", "STAGES", "UPDATED (UTC)", "NAME")
     rows = [
         (
             s.pipeline_id,
-            s.status,
+            _status(s, store),
             f"{len(s.completed_stages)}/{len(STAGES)}",
             moment(s.last_updated),
             shown_name(s.name),
@@ -84,11 +96,11 @@ def _table(summaries: list[Summary]) -> str:
     return table(rows, header)
 
 
-def _paragraph(summary: Summary) -> str:
+def _paragraph(summary: Summary, status: str) -> str:
     engines = ", ".join(f"{stage} by {engine}" for stage, engine in summary.engines.items())
     facts = [
         ("id", summary.pipeline_id),
-        ("status", summary.status),
+        ("status", status),
         ("completed", ", ".join(summary.completed_stages) or "nothing yet"),
         ("failed", summary.failed_stage),
         ("error", summary.error),

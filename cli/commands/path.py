@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -27,9 +28,9 @@ def command(obj: dict[str, Any], /, pipeline: str | None, artifacts: bool, as_js
     """
     home, origin = load_home(obj["home"])
     if pipeline is None:
-        click.echo(json_line({"home": str(home.root), "origin": origin}) if as_json else str(home.root))
+        click.echo(json_line({"home": str(home.root), "origin": origin}) if as_json else os.fsencode(home.root))
         return
     store = Store(str(home.logs))
     found = find_pipeline(pipeline, store, home)
     paths = {"log": store.path(found), "artifacts": str(home.artifacts(found))}
-    click.echo(json_line(paths) if as_json else paths["artifacts" if artifacts else "log"])
+    click.echo(json_line(paths) if as_json else os.fsencode(paths["artifacts" if artifacts else "log"]))

@@ -11,7 +11,7 @@ import click
 from cli.batch import delivered_to, gather, tell_error
 from cli.exit_codes import OK, REFUSED, worst
 from cli.options import named_from, stage_options
-from cli.render import json_line, printable
+from cli.render import json_line, printable, shown_error
 from cli.settings import load_settings
 from cli.wiring import make_workshop
 from eventlog.errors import EvtError
@@ -41,12 +41,20 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool,
     shop = make_workshop(settings.home, threading.Event(), unsafe_fs=obj["unsafe_fs"])
     moved_to = Path(flags["moved_to"]) if flags["moved_to"] else None
     items, refusals = gather(recordings, shop.store, settings.home, settings.output_dir, moved_to=moved_to)
-    codes, reports = [tell_error(refusal.written, refusal.error) for refusal in refusals], []
+    codes: list[int] = []
+    reports: list[dict[str, Any]] = []
+
+    def refuse(written: str, error: EvtError) -> None:
+        codes.append(tell_error(written, error))
+        reports.append({"input": printable(written), "error": shown_error(error), "exit_code": codes[-1]})
+
+    for refusal in refusals:
+        refuse(refusal.written, refusal.error)
     for item in items:
         try:
             seen = look(shop, item.pipeline, item.recording, named, delivered_to(item.target))
         except EvtError as error:
-            codes.append(tell_error(item.written, error))
+            refuse(item.written, error)
             continue
         codes.append(REFUSED if seen.plan.blocked else OK)
         reports.append(_as_json(item.written, seen))

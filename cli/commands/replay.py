@@ -21,6 +21,9 @@ from projections.graph import STAGES
 from projections.state import PipelineState
 from projections.summary import state_as_json
 
+_SEQ_DIGITS_MAX = 18
+"""Source: `seq` in docs/format.md."""
+
 
 @click.command("replay", short_help="Rebuild a pipeline's state from its log alone.")
 @click.argument("pipeline", metavar="ID|NAME|FILE")
@@ -56,7 +59,7 @@ def _until(records: list[Record], until: str | None) -> Iterator[Record]:
     """Yield the records up to a seq, or up to the last one before the first that is later than a time."""
     if until is None:
         yield from records
-    elif until.isdecimal():
+    elif until.isdecimal() and len(until) <= _SEQ_DIGITS_MAX:
         yield from (record for record in records if record.seq <= int(until))
     else:
         limit = _utc(until)
@@ -70,12 +73,12 @@ def _utc(text: str) -> str:
     """Return a time as records write it, so that texts compare as times do; without a zone it is UTC."""
     try:
         time = datetime.fromisoformat(text)
-    except ValueError as error:
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise SettingsError(
-            f"--at {printable(text)} is neither a record's number nor a time like 2026-11-23T14:00:00Z."
+            f"--at {printable(text[:40])} is neither a record's number nor a time like 2026-11-23T14:00:00Z."
         ) from error
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{time.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def _in_words(state: PipelineState) -> str:

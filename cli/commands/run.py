@@ -16,6 +16,7 @@ from cli.exit_codes import INTERRUPTED, TERMINATED, worst
 from cli.home import require_usable
 from cli.options import named_from, stage_options
 from cli.outcomes import Outcome, tell
+from cli.output import say
 from cli.progress import PlainReporter, make_reporter
 from cli.render import json_line, printable
 from cli.settings import Settings, load_settings
@@ -81,7 +82,7 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
         reporter.close()
         shop.providers.close()
     if as_json:
-        click.echo(json_line([outcome.as_json() for outcome in outcomes]))
+        say(json_line([outcome.as_json() for outcome in outcomes]))
     if is_first and not obj["quiet"] and any(outcome.ran for outcome in outcomes):
         _welcome(settings, shop, items)
     if received:
@@ -157,12 +158,10 @@ def _welcome(settings: Settings, shop: Workshop, items: list[Item]) -> None:
     seen = runner.look(shop, items[-1].pipeline, items[-1].recording, Named(), delivered_to(None))
     speakers, words = (seen.plan[stage].engine for stage in (DIARIZATION, TRANSCRIPTION))
     home = printable(str(settings.home.root))
-    click.echo(
-        f"\nLogs and copies of the audio are kept in {home}; removing that folder removes everything.", err=True
-    )
+    say(f"\nLogs and copies of the audio are kept in {home}; removing that folder removes everything.", err=True)
     if speakers and words and not (speakers.network or words.network):
-        click.echo("Nothing left this machine.", err=True)
-    click.echo("For better transcripts install the whisper engine: `evt doctor` says how.", err=True)
+        say("Nothing left this machine.", err=True)
+    say("For better transcripts install the whisper engine: `evt doctor` says how.", err=True)
 
 
 def _holder(shop: Workshop, pipeline: str) -> str:

@@ -12,7 +12,7 @@ from cli.home import load_home
 from cli.lookup import find_pipeline
 from cli.render import event_line
 from eventlog.follow import Follower
-from eventlog.record import Record
+from eventlog.record import FORMAT_VERSION, Record
 from eventlog.store import Store
 
 
@@ -24,6 +24,8 @@ from eventlog.store import Store
 @click.pass_obj
 def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], follow: bool, lines: int, as_json: bool) -> None:
     """Show the newest events of some pipelines, or of all, also of those that begin later.
+
+    With --json each line is the log's record: v, seq, time, type, pipeline, run, data, dur, prev.
 
     \b
     Examples:
@@ -53,5 +55,6 @@ def _show(records: Iterable[Record], *, as_json: bool) -> None:
 def _as_line(record: Record) -> str:
     import orjson
 
-    envelope = ("seq", "time", "type", "pipeline", "run", "data")
-    return orjson.dumps({name: getattr(record, name) for name in envelope}).decode()
+    fields = {name: getattr(record, name) for name in ("seq", "time", "type", "pipeline", "run", "data")}
+    line = {"v": FORMAT_VERSION, **fields, **record.extra, "dur": record.dur, "prev": record.prev}
+    return orjson.dumps(line).decode()

@@ -32,6 +32,10 @@ def command(obj: dict[str, Any], /, folder: str | None, remove: bool, as_json: b
         raise click.UsageError("Name the folder that is to be believed no longer.")
     if folder is not None:
         path = Path(folder).resolve()
+        if str(path).splitlines() != [str(path)]:
+            raise SettingsError(
+                f"{printable(str(path))} has a line break in its name, so it can't be trusted. Rename the folder."
+            )
         if not path.is_dir() and not remove:
             raise SettingsError(f"{printable(folder)} is no folder.")
         trusted = [name for name in trusted if name != str(path)] + ([] if remove else [str(path)])

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from cli.exit_codes import DAMAGED, FAILED, OK, worst
 from cli.home import load_home
-from cli.lookup import find_pipeline, known_pipelines
+from cli.lookup import find_known, known_pipelines
 from cli.render import count, json_line, printable
 from eventlog.errors import LogGoneError, LogStorageError
 from eventlog.reader import Tail
@@ -67,7 +67,7 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], as_json: bool) -
     """
     home, _ = load_home(obj["home"])
     store = Store(str(home.logs))
-    chosen = [find_pipeline(written, store, home) for written in pipelines] or known_pipelines(store, home)
+    chosen = [find_known(written, store, home) for written in pipelines] or known_pipelines(store, home)
     reports = [_check(pipeline, store, home) for pipeline in chosen]
     if as_json:
         click.echo(json_line([_as_json(report) for report in reports]))

@@ -30,7 +30,10 @@ JUDGING_COMPONENTS = 4
 """Of which mixtures the distances between voices are taken to judge their number."""
 
 COUNTED_MAX = 6
-"""The largest number of voices that is found without being told; more are hardly ever told apart."""
+"""The largest number of voices that is looked for where the user names none; more are hardly told apart."""
+
+COUNTED_MIN = 1000
+"""Frames of speech, ten seconds, below which one voice is assumed: sounds differ more than voices in so little."""
 
 BATCH = 500
 """Windows that are compared with the voices at a time, about four minutes."""
@@ -65,13 +68,15 @@ class Voices:
         lengths = np.diff(self._windows.steps, axis=1)[:, 0]
         return np.repeat(best_path(np.concatenate(fits)), lengths)
 
-    def count(self) -> int:
-        """Return how many voices there seem to be."""
-        return speaker_count(self._supports())
+    def count(self, most: int) -> int:
+        """Return how many voices there seem to be, up to `most`; each needs two windows at least."""
+        if len(self._spectra) < COUNTED_MIN:
+            return 1
+        return speaker_count(self._supports(min(most, len(self._vectors) // 2)))
 
-    def _supports(self) -> Iterator[float]:
-        """Yield what speaks for 2, 3, 4 … voices; each needs two windows at least."""
-        for voices in range(2, min(COUNTED_MAX, len(self._vectors) // 2) + 1):
+    def _supports(self, most: int) -> Iterator[float]:
+        """Yield what speaks for 2, 3, 4 … voices."""
+        for voices in range(2, most + 1):
             self._check()
             fits = self._vectors @ self._centres(grouped(self._coordinates, voices)).T
             labels = best_path(fits)
@@ -125,10 +130,8 @@ def speaker_labels(
         check: called between steps; what it raises ends the work.
     """
     voices = Voices(spectra, intervals, check)
-    if fewest == most:
-        return voices.labels(fewest)
-    count = max(fewest, voices.count())
-    return voices.labels(min(count, most) if most else count)
+    count = fewest if fewest == most else max(fewest, voices.count(most or COUNTED_MAX))
+    return voices.labels(count)
 
 
 def _recording_frames(rows: NDArray[np.int64], intervals: Sequence[Interval]) -> Labels:

@@ -1,0 +1,87 @@
+"""Where exports go, and that nobody's file is lost for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.delivery import DeliveryError, require_writable, stems_of
+from tests.support.cli import Evt
+
+LONG = "ä" * 125
+
+
+def corrected(evt: Evt) -> Path:
+    """Give the only place of a finished transcript a file of the user."""
+    evt.speech()
+    evt.run("talk.wav", "--format", "txt")
+    (evt.work / "talk.txt").write_text("my corrections\n")
+    return evt.work
+
+
+@pytest.mark.slow
+def test_corrections_in_every_place_are_kept(evt: Evt) -> None:
+    folder = corrected(evt)
+    (folder / "talk.new.txt").write_text("my notes\n")
+    (delivery,) = evt.json("run", "talk.wav")[0]["deliveries"]
+    assert Path(delivery["path"]).name == "talk.new2.txt"
+    assert (delivery["outcome"], delivery["beside"]) == ("written", True)
+    assert (folder / "talk.txt").read_text() == "my corrections\n"
+    assert (folder / "talk.new.txt").read_text() == "my notes\n"
+    again = evt("run", "talk.wav")
+    assert "nothing to do" in again.stdout
+    assert "beside a file of yours" in again.stderr
+
+
+@pytest.mark.slow
+def test_where_every_place_is_taken_the_delivery_is_refused(evt: Evt) -> None:
+    folder = corrected(evt)
+    taken = [folder / f"talk.new{number}.txt" for number in ("", *range(2, 10))]
+    for path in taken:
+        path.write_text("mine")
+    assert "--output-dir" in evt("run", "talk.wav", code=3).stderr
+    assert {path.read_text() for path in taken} == {"mine"}
+
+
+@pytest.mark.slow
+def test_what_killed_processes_left_is_removed_and_what_living_ones_write_is_not(evt: Evt) -> None:
+    folder = corrected(evt)
+    pipeline = evt.log().stem
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    names = [f".evt-{pipeline}-{ended.pid}.tmp", f".evt-{pipeline}-{os.getpid()}.tmp", f".evt-0-{ended.pid}.tmp"]
+    for name in names:
+        (folder / name).write_text("half")
+    evt("run", "talk.wav")
+    assert {path.name for path in folder.glob(".evt-*")} == set(names[1:])
+
+
+@pytest.mark.slow
+def test_the_longest_name_that_a_disk_takes_gets_its_transcripts(evt: Evt) -> None:
+    evt.speech().rename(evt.work / f"{LONG}.wav")
+    evt.run(f"{LONG}.wav", "--format", "txt,json")
+    made = [path for path in evt.work.iterdir() if path.suffix != ".wav"]
+    assert sorted(path.suffix for path in made) == [".json", ".txt"]
+    (evt.work / made[0].name).write_text("mine")
+    evt("run", f"{LONG}.wav")
+    assert len(list(evt.work.iterdir())) == 4
+
+
+def test_a_stem_is_cut_at_a_character_and_only_if_it_must_be() -> None:
+    short, long = ("0123456789abcdef", f"{'b' * 244}.wav"), ("fedcba9876543210", f"{LONG}.wav")
+    stems = stems_of([short, long])
+    assert stems[short] == "b" * 244
+    assert stems[long] == "ä" * 118 + "-fedcba98"
+    assert len(f"{stems[long]}.new9.json".encode()) <= 255
+
+
+def test_seeing_whether_a_folder_can_be_written_leaves_nothing_there(tmp_path: Path) -> None:
+    require_writable(tmp_path / "made")
+    assert list((tmp_path / "made").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DeliveryError, match="--output-dir"):
+        require_writable(tmp_path / "file")
