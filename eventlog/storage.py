@@ -13,7 +13,6 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Protocol
 
 from attrs import frozen
@@ -137,7 +136,7 @@ def sync_fd(fd: int) -> None:
         os.fdatasync(fd)
 
 
-def sync_path(path: str | Path) -> None:
+def sync_path(path: str | os.PathLike[str]) -> None:
     """Make a file or a directory that is already there durable."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

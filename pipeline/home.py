@@ -6,9 +6,11 @@ from pathlib import Path
 
 from attrs import frozen
 
+from eventlog.values import Value
 
-@frozen
-class Home:
+
+@frozen(eq=False, repr=False)
+class Home(Value):
     """The folder of one user's pipelines; private to that user. docs/files.md describes it."""
 
     root: Path
