@@ -216,3 +216,53 @@ def test_an_export_of_an_unfinished_pipeline_is_refused_with_what_to_do(evt: Evt
     evt.speech()
     evt.run("talk.wav", code=1)
     assert "evt run" in evt("export", "talk.wav", code=3).stderr
+
+
+def test_a_refresh_asks_the_engine_anew(evt: Evt) -> None:
+    evt.speech()
+    evt.run("talk.wav")
+    asked = evt.types().count("call.started")
+    evt("run", "talk.wav", "--refresh", "transcription")
+    assert evt.types().count("call.started") > asked
+    assert "call.reused" not in evt.types()
+
+
+def test_forgotten_options_stay_forgotten(evt: Evt) -> None:
+    evt.speech()
+    evt.run("talk.wav", "--format", "txt")
+    evt("run", "talk.wav", "--reset-options", *evt.engines)
+    assert evt.json("replay", "talk.wav")["named"].keys() == {"diarizer", "transcriber"}
+    assert "nothing to do" in evt("run", "talk.wav").stdout
+    assert (evt.work / "talk.srt").exists()
+
+
+def test_naming_another_script_speaks_its_words(evt: Evt) -> None:
+    evt.speech()
+    evt.run("talk.wav", "--format", "txt")
+    other = evt.script.with_name("other.toml")
+    other.write_text(evt.script.read_text().replace('"one"', '"uno"'))
+    evt("run", "talk.wav", "--transcriber", f"script:{other}")
+    assert "uno two" in (evt.work / "talk.txt").read_text()
+
+
+def test_formats_from_the_environment_are_rendered_and_those_of_an_export_do_not_stay(evt: Evt) -> None:
+    evt.speech()
+    evt.run("talk.wav", "--format", "txt")
+    evt("export", "talk.wav", "--format", "srt", "-o", "subtitles")
+    evt("run", "talk.wav", "-o", "again")
+    assert [path.name for path in (evt.work / "again").iterdir()] == ["talk.txt"]
+    evt("run", "talk.wav", "--reset-options", *evt.engines, "-o", "env", EVT_FORMATS="vtt")
+    assert [path.name for path in (evt.work / "env").iterdir()] == ["talk.vtt"]
+
+
+def test_a_log_that_is_taken_away_stops_its_own_recording_only(evt: Evt) -> None:
+    evt.script.write_text(evt.script.read_text() + '\n[[delays]]\noperation = "transcription"\nseconds = 0.5\n')
+    evt.speech("first.wav", seed=1)
+    evt.speech("second.wav", seed=2)
+    process = evt.start("run", "first.wav", "second.wav", *evt.engines)
+    next(line for line in evt.lines_of("tail", "-f", "--json") if "call.started" in line)
+    evt.log().unlink()
+    process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert (evt.work / "second.txt").exists()
+    assert not (evt.work / "first.txt").exists()

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,16 @@ class Evt:
         return subprocess.Popen(
             [*START, *map(str, arguments)], cwd=self.work, env=self.environment(), text=True, **pipes
         )
+
+    def lines_of(self, *arguments: str | Path) -> Iterator[str]:
+        """Yield what a command prints, line by line; it is ended when nobody listens any more."""
+        process = self.start(*arguments)
+        try:
+            assert process.stdout is not None
+            yield from process.stdout
+        finally:
+            process.terminate()
+            process.communicate()
 
     def json(self, *arguments: str | Path, code: int | None = 0) -> Any:
         """Run a command that reports as JSON and return its report."""
