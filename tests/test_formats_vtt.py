@@ -85,3 +85,9 @@ def test_hours_grow_past_a_day_and_past_two_digits(start_s: float, clock: str) -
 def test_letters_of_every_script_arrive() -> None:
     for text in ("Съешь ещё этих булок", "今日は いい 天気", "مرحبا بالعالم"):
         assert parsed(render(transcript_of(utterance_of("A", text))))[0][3] == [text]
+
+
+def test_a_speaker_whose_name_ends_in_hyphens_makes_no_arrow() -> None:
+    transcript = transcript_of(utterance_of("--", "yes"))
+    ((_, _, speaker, lines),) = parsed(render(transcript))
+    assert (speaker, lines) == ("--", ["yes"])

@@ -19,7 +19,12 @@ def render(transcript: Transcript) -> str:
 def _block(cue: Cue) -> str:
     text = "\n".join(_escaped(line) for line in cue.lines)
     times = f"{clock(cue.start_s, '.')} --> {clock(cue.end_s, '.')}"
-    return f"{times}\n<v {_escaped(cue.speaker)}>{text}\n"
+    return f"{times}\n<v {_label(cue.speaker)}>{text}\n"
+
+
+def _label(speaker: str) -> str:
+    """Escape a speaker's name; with the `>` that ends its tag, two hyphens would read as the arrow of a cue."""
+    return _escaped(speaker).replace("--", "-&#45;")
 
 
 def _escaped(text: str) -> str:
