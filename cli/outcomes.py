@@ -58,14 +58,19 @@ class Outcome:
         self.code = _CODES.get(result.outcome, INTERRUPTED)
         self.noted = not result.ran
         if result.outcome == runner.FAILED:
-            failed = [point for point in result.state.checkpoints.values() if not point.success]
-            causes = "; ".join(f"{point.stage}: {point.error.message}" for point in failed if point.error)
-            self.error = (
-                f"{printable(causes).rstrip('.') or 'a stage failed'}. "
-                f"What is done is kept; `evt run {result.pipeline}` goes on from there."
-            )
+            self._take_failures(result)
         elif result.outcome == runner.NEEDS_DECISION:
             self.error = printable("; ".join(f"{step.stage}: {step.reason}" for step in result.plan.blocked))
+
+    def _take_failures(self, result: RunResult) -> None:
+        """Say what failed and, unless it is the recording itself, that the same command goes on from there."""
+        errors = [(point.stage, point.error) for point in result.state.checkpoints.values() if point.error]
+        causes = "; ".join(f"{stage}: {printable(error.message).rstrip('.')}" for stage, error in errors)
+        self.error = f"{causes or 'a stage failed'}."
+        if errors and all(error.code == "source_rejected" for _, error in errors):
+            self.code = REFUSED
+        else:
+            self.error += f" What is done is kept; `evt run {result.pipeline}` goes on from there."
 
     def take_plan(self, plan: Plan) -> None:
         """Note what the plan left as it was, and what a reader of the transcript must know."""

@@ -148,7 +148,7 @@ def test_names_that_collide_in_the_output_folder_get_their_suffix(evt: Evt) -> N
 def test_one_bad_file_does_not_stop_the_others_and_the_worst_code_counts(evt: Evt) -> None:
     evt.speech("good.wav")
     (evt.work / "bad.wav").write_text("<html>not audio</html>")
-    done = evt.run("bad.wav", "good.wav", "missing.wav", "--format", "txt", code=1)
+    done = evt.run("bad.wav", "good.wav", "missing.wav", "--format", "txt", code=3)
     assert (evt.work / "good.txt").exists()
     assert "bad.wav" in done.stderr
     assert "missing.wav" in done.stderr

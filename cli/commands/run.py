@@ -43,6 +43,9 @@ from projections.options import Named
 )
 @click.option("--verify", is_flag=True, help="Read the recordings again instead of trusting remembered digests.")
 @click.option("--json", "as_json", is_flag=True, help="Report on stdout as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Only results and errors.")
+@click.option("-v", "--verbose", is_flag=True, help="More about what happens.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_obj
 def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     """Transcribe recordings, or go on where a run stopped.
@@ -57,6 +60,7 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
       evt run interview.mp4 --speakers 2 --format txt,srt -o transcripts
       evt run talk.wav --language de --transcriber whisper
     """
+    obj |= {name: obj[name] or flags[name] for name in ("quiet", "verbose", "debug")}
     settings = load_settings(obj["home"], flags["output_dir"])
     named = named_from(flags, settings)
     require_usable(settings.home)
