@@ -19,6 +19,8 @@ from pipeline.audio.containers import Clock, open_container
 from pipeline.audio.source import Facts, Findings
 from pipeline.errors import SourceRejectedError
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = Path(__file__).parents[1] / "samples"
 RATE_HZ = 16_000
 SPEECH = soundfile.read(SAMPLES / "jfk.wav", dtype="int16")[0]

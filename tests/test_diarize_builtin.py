@@ -21,6 +21,8 @@ from pipeline.providers.diarize_builtin import BuiltinDiarizer
 from pipeline.speech.metrics import diarization_error
 from pipeline.speech.values import Turn
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 ROOT = Path(__file__).parent.parent
 KENNEDY = ((0.3, 2.2), (5.4, 7.7), (8.2, 10.5))

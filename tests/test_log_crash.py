@@ -22,6 +22,8 @@ from eventlog.store import Store
 from tests.support.logs import PIPELINE, store_on
 from tests.support.simfs import MODES, SECTOR, CrashError, SimDisk
 
+pytestmark = pytest.mark.slow
+
 OWN = ("log.created", "log.recovered", "log.sealed")
 Step = tuple[str, int, int]
 """append (how many events, how many bytes each), or keep, seal, reopen."""

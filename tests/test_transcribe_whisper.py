@@ -15,6 +15,8 @@ from pipeline.providers.base import Chunk
 from pipeline.providers.transcribe_whisper import MODELS, NEEDED, WhisperTranscriber, find_model, hub_cache
 from tests.support import tiny_whisper
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 JFK = Chunk(path=ROOT / "samples" / "jfk.wav", start=0, end=11 * 16000, channel=None, unit="chunk 1")
 
