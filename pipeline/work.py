@@ -10,7 +10,6 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
@@ -114,10 +113,6 @@ class StageWork:
     def progress(self, done_s: float, total_s: float) -> None:
         """Report how many seconds of audio are done."""
         self.reporter.stage_progress(self.step.stage, done_s, total_s)
-
-    def input_path(self, stage: str, name: str) -> Path:
-        """Return the path of another stage's output; the runner has verified it."""
-        return self.artifacts.path(self._input_ref(stage, name))
 
     def input_json(self, stage: str, name: str) -> dict[str, Any]:
         """Return the content of another stage's JSON output, verified."""
