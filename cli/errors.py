@@ -21,5 +21,9 @@ class BlockedError(EvtError):
     """The plan can't be carried out as wished; nothing was begun."""
 
 
+class DecisionNeededError(EvtError):
+    """Nothing can go on before the user decides; the message says what."""
+
+
 class NotFinishedError(EvtError):
     """There is no finished transcript to export. Run the pipeline first."""

@@ -7,6 +7,8 @@ OK, FAILED, USAGE, REFUSED, DAMAGED, DECISION, INTERRUPTED, TERMINATED = 0, 1, 2
 _EXIT_CODES = {
     "CorruptLogError": DAMAGED,
     "LogGoneError": DAMAGED,
+    "NewerLogError": DAMAGED,
+    "LogWholeError": REFUSED,
     "LogLockedError": REFUSED,
     "LogNotFoundError": REFUSED,
     "UnsafeFileSystemError": REFUSED,
@@ -15,6 +17,7 @@ _EXIT_CODES = {
     "DeliveryError": REFUSED,
     "UnknownPipelineError": REFUSED,
     "BlockedError": REFUSED,
+    "DecisionNeededError": DECISION,
     "NotFinishedError": REFUSED,
 }
 """By class name, so that no error class need be imported before there is an error. Every other error of ours: 1."""

@@ -60,7 +60,8 @@ class Outcome:
         if result.outcome == runner.FAILED:
             self._take_failures(result)
         elif result.outcome == runner.NEEDS_DECISION:
-            self.error = printable("; ".join(f"{step.stage}: {step.reason}" for step in result.plan.blocked))
+            waits = (*result.plan.blocked, *result.plan.asks)
+            self.error = printable("; ".join(f"{step.stage}: {step.reason}" for step in waits))
 
     def _take_failures(self, result: RunResult) -> None:
         """Say what failed and, unless it is the recording itself, that the same command goes on from there."""

@@ -148,6 +148,8 @@ _COUNTED = ("segment", "speaker", "word", "chunk", "utterance")
 _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "log.created": lambda d: f"format {d['format']} on {d['file_system']}",
     "log.recovered": lambda d: f"{d['size_bytes']} unfinished bytes set aside as {d['file']}",
+    "log.salvaged": lambda d: f"the damaged log was set aside as {d['file']}",
+    "log.restored": lambda d: f"the log is older than its head, which was set aside as {d['file']}",
     "log.sealed": lambda d: "",
     "pipeline.created": lambda d: f"{shown_name(d['input']['name'])}, {size(d['input']['size_bytes'])}",
     "input.seen": lambda d: f"also named {shown_name(d['name'])}",
@@ -163,5 +165,6 @@ _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     ),
     "call.reused": lambda d: f"{d['unit']}: answered before, by {d['of']}",
     "call.failed": lambda d: f"{d['call']}: {d['error']['message']}",
+    "loss.accepted": lambda d: f"{d['user']} goes on although records may be lost",
     "artifact.missing": lambda d: f"{d['path']} is {d['found']}",
 }

@@ -7,7 +7,13 @@ from pathlib import Path
 
 
 def is_locked(path: str | Path) -> bool | None:
-    """Say whether somebody holds a log's lock, from the system's table; None where it has none.
+    """Say whether somebody holds a log's lock; None where the system can't tell."""
+    holders = lock_holders(path)
+    return None if holders is None else bool(holders)
+
+
+def lock_holders(path: str | Path) -> list[int] | None:
+    """Return the process ids that hold a log's lock, from the system's table; None where it has none.
 
     No reader takes the lock itself to find out: that made writers' openings fail in trials.
 
@@ -19,4 +25,5 @@ def is_locked(path: str | Path) -> bool | None:
     except OSError:
         return None
     name = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    return any(name in line.split() and "FLOCK" in line for line in table.splitlines())
+    lines = [line.split() for line in table.splitlines()]
+    return [int(fields[4]) for fields in lines if fields[1] == "FLOCK" and fields[5] == name]

@@ -21,7 +21,7 @@ EXIT_CODES = {
     codes.USAGE: "The command line can't be understood.",
     codes.REFUSED: "Refused before anything was done: the recording, a setting or a folder can't be used, another "
     "run holds the log, or nothing answers to that ID.",
-    codes.DAMAGED: "A log is damaged or gone. Nothing was changed.",
+    codes.DAMAGED: "A log is damaged, gone, or written by a newer version. Nothing was changed.",
     codes.DECISION: "A decision of yours is needed before the run can go on; the message says which.",
     codes.INTERRUPTED: "Interrupted with Ctrl-C.",
     codes.TERMINATED: "Ended by SIGTERM.",
@@ -49,9 +49,9 @@ Of several recordings the worst counts: 130 and 143 before all, then 4, 5, 1, 3,
 EVENTS_HEAD = """# Events
 
 Each line of a pipeline's log is one event: something that happened, in the past tense. [format.md](format.md)
-describes the line's envelope (`seq`, `time`, `pipeline`, `run`, the hashes) and the store's own records
-(`log.created`, `log.recovered`, `log.sealed`); this page says what stands in `data`. A field that is *optional* may
-be absent. Later versions may add types and optional fields; what is below keeps its meaning.
+describes the line's envelope (`seq`, `time`, `pipeline`, `run`, the hashes) and the store's own records, whose type
+begins with `log.`; this page says what stands in `data`. A field that is *optional* may be absent. Later versions
+may add types and optional fields; what is below keeps its meaning.
 """
 
 FIELDS = {

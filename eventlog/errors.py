@@ -67,5 +67,13 @@ class CorruptLogError(LogError):
         self.offset = offset
 
 
+class NewerLogError(LogError):
+    """A newer version wrote the log. Install that version; nothing was changed."""
+
+
+class LogWholeError(LogError):
+    """Nothing is to be salvaged or accepted: the log is whole. Go on with it."""
+
+
 class WriterDeadError(LogError):
     """A write or sync failed earlier; this writer acknowledges nothing any more. Open the log again."""

@@ -1,12 +1,15 @@
 """Which file system a path lies on, and what it can promise.
 
-Source: /proc/self/mountinfo of Linux, proc(5). Elsewhere nothing is known, and a local disk is assumed.
+Source: /proc/self/mountinfo of Linux, proc(5); what mount(8) prints on macOS, which was read, not tried there.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterable
 
 from attrs import frozen
 
@@ -27,6 +30,10 @@ UNSAFE = frozenset(
         "drvfs",
         "virtiofs",
         "vboxsf",
+        "afpfs",
+        "webdav",
+        "macfuse",
+        "osxfuse",
     }
 )
 """Network and shared file systems: appends race, locks are emulated, errors come late."""
@@ -58,15 +65,32 @@ def file_system_of(path: str) -> FileSystem:
 
 
 def _kind(path: str) -> str:
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-            found = [_mount(line) for line in mounts]
-    except FileNotFoundError:
-        return "unknown"
-    inside = [mount for mount in found if path == mount[0] or path.startswith(mount[0].rstrip("/") + "/")]
+    inside = [(point, kind) for point, kind in _mounts() if _lies_in(path, point)]
     # The longest mount point holds the path; of several mounts on it, the last one is seen.
     inside.sort(key=lambda mount: len(mount[0]))
     return inside[-1][1] if inside else "unknown"
+
+
+def _lies_in(path: str, point: str) -> bool:
+    return path == point or path.startswith(point.rstrip("/") + "/")
+
+
+def _mounts() -> list[tuple[str, str]]:
+    """Return (mount point, kind) of every mount, in the order in which they were made; none if it can't be told."""
+    try:
+        if sys.platform == "darwin":
+            listed = subprocess.run(["/sbin/mount"], capture_output=True, text=True, check=True, timeout=10)
+            return printed_mounts(listed.stdout.splitlines())
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+            return [_mount(line) for line in mounts]
+    except (OSError, subprocess.SubprocessError):
+        return []
+
+
+def printed_mounts(lines: Iterable[str]) -> list[tuple[str, str]]:
+    """Return (mount point, kind) from the lines of macOS: `//anna@nas/audio on /Volumes/audio (smbfs, nodev)`."""
+    matches = [re.fullmatch(r".+? on (/.*) \(([^,)]+).*\)", line) for line in lines]
+    return [(match[1], match[2]) for match in matches if match]
 
 
 def _mount(line: str) -> tuple[str, str]:

@@ -70,6 +70,7 @@ class Verdict(Value):
         offset: end of the last good record in bytes; what follows is what the verdict is about.
         reason: what is wrong with what follows, as a clause; empty for a clean log.
         head: the last good record; None where there is none.
+        is_short: nothing follows; only the head kept beside the log says that more was there.
     """
 
     tail: Tail
@@ -77,6 +78,7 @@ class Verdict(Value):
     offset: int
     reason: str = ""
     head: Head | None = None
+    is_short: bool = False
 
 
 @define(eq=False, repr=False)
@@ -118,9 +120,10 @@ class Scanner:
     def verdict(self) -> Verdict:
         """Return how the log ends, now that all its bytes were fed."""
         rest = bytes(self._rest)
-        tail, reason = self._judge_damage(rest) if self._problem or rest else self._judge_end()
+        damaged = bool(self._problem or rest)
+        tail, reason = self._judge_damage(rest) if damaged else self._judge_end()
         last = Head(self.seq, self.prev) if self.seq else None
-        return Verdict(tail, self.seq, self.offset, reason, last)
+        return Verdict(tail, self.seq, self.offset, reason, last, is_short=tail is Tail.CORRUPT and not damaged)
 
     def _take(self, line: bytes) -> Record | None:
         has_nul = b"\0" in line or self._long_line_has_nul is True

@@ -1,7 +1,8 @@
-"""After a crash: keep a torn tail aside, cut the log back to its last good record, say so in the log.
+"""After a crash or damage: keep what is cut aside, cut the log back to its last good record, say so in the log.
 
-Nothing here decides what is torn; that is the reader's verdict. Nothing here forgets: the cut bytes stay in a
-file whose name tells where they were, and `log.recovered` names that file.
+Nothing here decides what is torn or damaged; that is the reader's verdict. Nothing here forgets: whatever is taken
+out of a log, or from beside it, stays in a file whose name tells what it was, and a record names that file. A file
+that no record names yet (a crash came in between) is recorded at the next opening.
 """
 
 from __future__ import annotations
@@ -9,80 +10,129 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from eventlog.place import Place
 from eventlog.reader import Head, Tail, Verdict, scan
-from eventlog.record import Record
+from eventlog.record import LINE_BYTES_MAX, Record, durable_mark
 from eventlog.storage import LogFile, Storage, replace_durably
 
-RECOVERED = "log.recovered"
-_QUARANTINE = re.compile(r"(?P<pipeline>.+)\.torn-(?P<offset>\d+)-(?P<sum>[0-9a-f]{16})")
+RECOVERED, SALVAGED, RESTORED = "log.recovered", "log.salvaged", "log.restored"
+_TORN, _DAMAGED, _HEAD = "torn", "damaged", "head"
+_RECORD_OF = {_TORN: RECOVERED, _DAMAGED: SALVAGED, _HEAD: RESTORED}
+_ASIDE = re.compile(r"(?P<pipeline>.+)\.(?P<kind>torn|damaged|head)-(?P<number>\d+)-(?P<sum>[0-9a-f]{16})")
 
 
-def cut_torn_tail(storage: Storage, file: LogFile, verdict: Verdict, folder: str, pipeline: str) -> None:
+def cut_torn_tail(storage: Storage, file: LogFile, verdict: Verdict, place: Place) -> None:
     """Copy the bytes behind the last good record aside, durably, then cut them off.
 
     A crash at any point leaves a state from which the same call does the same again.
     """
     cut = b"".join(file.pieces(verdict.offset))
-    name = f"{pipeline}.torn-{verdict.offset}-{hashlib.sha256(cut).hexdigest()[:16]}"
-    replace_durably(storage, os.path.join(folder, name), cut)
+    replace_durably(storage, _aside_path(place, _TORN, verdict.offset, cut), cut)
     file.truncate(verdict.offset)
     file.sync()
 
 
-def complete_last_line(file: LogFile, pipeline: str, kept: Head | None) -> tuple[list[Record], Verdict]:
+def set_damaged_aside(storage: Storage, file: LogFile, verdict: Verdict, place: Place) -> None:
+    """Copy a damaged log aside as it stands, durably, then cut it back to its good prefix.
+
+    It stays the same file, so that its lock holds and whoever follows it goes on. A crash at any point leaves a
+    state from which the same call, or the next opening, goes on.
+    """
+    whole = b"".join(file.pieces())
+    replace_durably(storage, _aside_path(place, _DAMAGED, verdict.offset, whole), whole)
+    file.truncate(verdict.offset)
+    file.sync()
+
+
+def set_head_aside(storage: Storage, kept: Head, place: Place) -> None:
+    """Give a head that names lost records another name, durably, so that it no longer speaks against the log."""
+    content = b"".join(storage.pieces(place.head))
+    storage.rename(place.head, _aside_path(place, _HEAD, kept.seq, content))
+    storage.sync_dir(place.folder)
+
+
+def complete_last_line(file: LogFile, place: Place, kept: Head | None) -> tuple[list[Record], Verdict]:
     """Add the newline that the last record lacks, durably; return what the file then holds."""
     file.append(b"\n")
     file.sync()
-    records, verdict = scan(file.pieces(), pipeline, kept)
+    records, verdict = scan(file.pieces(), place.pipeline, kept)
     if verdict.tail is not Tail.CLEAN:
         raise OSError(f"the last line could not be completed: {verdict.reason}")
     return records, verdict
 
 
-def quarantine_findings(storage: Storage, folder: str, pipeline: str, records: Iterable[Record]) -> list[str]:
-    """Return, as sentences, what is wrong with the quarantined tails of a log."""
-    kept = {name: _describe(storage, folder, name) for name in _quarantined(storage, folder, pipeline)}
-    named = {record.data.get("file"): record.data for record in records if record.type == RECOVERED}
-    missing = [f"The quarantined tail {name} is gone." for name in named if name not in kept]
-    unnamed = [f"The log does not name the quarantined tail {name} yet." for name in kept if name not in named]
+def unrecorded(storage: Storage, place: Place, records: Iterable[Record]) -> list[tuple[str, dict[str, Any]]]:
+    """Return an event for each file that was set aside and that the log does not name yet."""
+    named = {record.data.get("file") for record in records if record.type in _RECORD_OF.values()}
+    return [
+        (_RECORD_OF[match["kind"]], _describe(storage, place, match))
+        for match in _set_aside(storage, place)
+        if match.group() not in named
+    ]
+
+
+def has_set_aside(storage: Storage, place: Place) -> bool:
+    """Say whether anything was ever set aside for a log: then there was one."""
+    return any(_set_aside(storage, place))
+
+
+def aside_findings(storage: Storage, place: Place, records: Iterable[Record]) -> list[str]:
+    """Return, as sentences, what is wrong with the files that were set aside for a log."""
+    there = {match.group(): _describe(storage, place, match) for match in _set_aside(storage, place)}
+    named = {record.data.get("file"): record.data for record in records if record.type in _RECORD_OF.values()}
+    missing = [f"{name}, which was set aside, is gone." for name in named if name not in there]
+    unnamed = [f"The log does not name {name}, which was set aside, yet." for name in there if name not in named]
     altered = [
-        f"The quarantined tail {name} was changed." for name in kept if kept[name] != named.get(name, kept[name])
+        f"{name}, which was set aside, was changed."
+        for name, found in there.items()
+        if found["sha256"] != named.get(name, found)["sha256"]
     ]
     return missing + unnamed + altered
 
 
-def unrecorded_cuts(
-    storage: Storage, folder: str, pipeline: str, records: Iterable[Record]
-) -> list[tuple[str, dict[str, Any]]]:
-    """Return a `log.recovered` event for each quarantined tail that the log does not name yet.
-
-    Also one that an earlier crash left between the cut and its record.
-    """
-    named = {record.data.get("file") for record in records if record.type == RECOVERED}
-    return [
-        (RECOVERED, _describe(storage, folder, name))
-        for name in _quarantined(storage, folder, pipeline)
-        if name not in named
-    ]
+def _aside_path(place: Place, kind: str, number: int, content: bytes) -> str:
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    return os.path.join(place.folder, f"{place.pipeline}.{kind}-{number}-{digest}")
 
 
-def _quarantined(storage: Storage, folder: str, pipeline: str) -> list[str]:
-    matches = [_QUARANTINE.fullmatch(name) for name in storage.names(folder)]
-    return [match.group() for match in matches if match and match["pipeline"] == pipeline]
+def _set_aside(storage: Storage, place: Place) -> Iterator[re.Match[str]]:
+    for name in storage.names(place.folder):
+        match = _ASIDE.fullmatch(name)
+        if match and match["pipeline"] == place.pipeline:
+            yield match
 
 
-def _describe(storage: Storage, folder: str, name: str) -> dict[str, Any]:
-    match = _QUARANTINE.fullmatch(name)
-    assert match is not None
-    cut = b"".join(storage.pieces(os.path.join(folder, name)))
-    return {
-        "file": name,
-        "offset": int(match["offset"]),
-        "size_bytes": len(cut),
-        "sha256": hashlib.sha256(cut).hexdigest(),
-        # Only a plain prefix of one line is certainly an unfinished write; the rest may have been more.
-        "uncertain": b"\0" in cut or b"\n" in cut,
-    }
+def _describe(storage: Storage, place: Place, match: re.Match[str]) -> dict[str, Any]:
+    content = b"".join(storage.pieces(os.path.join(place.folder, match.group())))
+    facts = {"file": match.group(), "size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    return facts | _DESCRIBE[match["kind"]](content, int(match["number"]))
+
+
+def _describe_torn(cut: bytes, offset: int) -> dict[str, Any]:
+    # Only a plain prefix of one line is certainly an unfinished write; the rest may have been more.
+    return {"offset": offset, "uncertain": b"\0" in cut or b"\n" in cut}
+
+
+def _describe_damaged(whole: bytes, offset: int) -> dict[str, Any]:
+    return {"offset": offset, "intact_behind": _intact(whole[offset:])}
+
+
+def _describe_head(content: bytes, _: int) -> dict[str, Any]:
+    head = Head.from_bytes(content)
+    return {"head": {"seq": head.seq, "sha256": head.sha256} if head.sha256 else None}
+
+
+_DESCRIBE: dict[str, Callable[[bytes, int], dict[str, Any]]] = {
+    _TORN: _describe_torn,
+    _DAMAGED: _describe_damaged,
+    _HEAD: _describe_head,
+}
+
+
+def _intact(content: bytes) -> int:
+    """Return how many lines are records by themselves; they may be all that is left of what they say."""
+    lines = content.split(b"\n")
+    return sum(len(line) < LINE_BYTES_MAX and durable_mark(line + b"\n") is not None for line in lines)

@@ -1,7 +1,6 @@
-"""The logs of one folder: open, read, list. `<root>/<first 2>/<pipeline>.jsonl`, its head beside it.
+"""The logs of one folder: list, read, open, keep their heads. What they are: docs/format.md.
 
-The order of the steps at opening is the contract of docs/format.md: nothing is acted on that isn't on stable
-storage, and nothing is cut that may have been acknowledged.
+Reading takes no lock and changes nothing; opening for writing is `eventlog.opening`.
 """
 
 from __future__ import annotations
@@ -15,29 +14,19 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from eventlog.errors import (
-    CorruptLogError,
-    LogError,
-    LogGoneError,
-    LogLockedError,
-    LogNotFoundError,
-    LogStorageError,
-    UnsafeFileSystemError,
-)
-from eventlog.reader import UNREADABLE_HEAD, Head, Scanner, Tail, Verdict, scan
-from eventlog.record import FORMAT_VERSION, Record, is_name, repeated_key
-from eventlog.storage import LogFile, PosixStorage, Signature, Storage, make_dirs_durably, replace_durably
+from eventlog.errors import LogError, LogNotFoundError, LogStorageError
+from eventlog.place import Place
+from eventlog.reader import UNREADABLE_HEAD, Head, Scanner, Verdict
+from eventlog.record import Record, is_name, repeated_key
+from eventlog.storage import PosixStorage, Signature, Storage, replace_durably
 from eventlog.values import Value
 
 if TYPE_CHECKING:
     from eventlog.filesystem import FileSystem
-    from eventlog.writer import Event, Writer
+    from eventlog.opening import Opening, OpenLog
+    from eventlog.writer import Writer
 
-CREATED = "log.created"
 SEALED = "log.sealed"
-LOCK_WAIT_S = 0.5
-"""How long an opening waits for another writer to finish before it says that there is one."""
-_LOCK_TRIES = 10
 
 
 def utc_now() -> datetime:
@@ -53,12 +42,23 @@ class LogView(Value):
     verdict: Verdict
 
 
-@frozen(eq=False, repr=False)
-class OpenLog(Value):
-    """A log open for writing, and everything that it held, the recovery's own records included."""
+class Reading:
+    """A log that is being read: iterate once over its good records, then ask how it ends."""
 
-    writer: Writer
-    records: list[Record]
+    def __init__(self, records: Iterator[Record], scanner: Scanner) -> None:
+        self._records = records
+        self._scanner = scanner
+
+    def __iter__(self) -> Iterator[Record]:
+        """Yield the good records; raises what `Store.read` does."""
+        return self._records
+
+    @property
+    def verdict(self) -> Verdict:
+        """How the log ends; records that were not asked for are read and dropped."""
+        for _ in self._records:
+            pass
+        return self._scanner.verdict()
 
 
 class Store:
@@ -96,11 +96,7 @@ class Store:
         Raises:
             LogNotFoundError: there can be no log of that name.
         """
-        if not is_name(pipeline):
-            raise LogNotFoundError(
-                f"{pipeline!r} can't be the name of a log; list the ones there are.", pipeline=pipeline
-            )
-        return os.path.join(self._folder(pipeline), pipeline + ".jsonl")
+        return self._place(pipeline).log
 
     def pipelines(self) -> list[str]:
         """Return the names of all logs, sorted."""
@@ -124,59 +120,54 @@ class Store:
 
         Raises:
             LogNotFoundError: there is no such log.
-            LogGoneError: only its head is left.
+            LogGoneError: only its head, or what was set aside for it, is left.
             LogStorageError: the disk can't read it.
         """
-        path = self.path(pipeline)
-        with self._reading(pipeline):
-            # The head first: the log may grow in between, and a head that is behind says nothing.
-            kept = self._kept_head(pipeline)
-            try:
-                records, verdict = scan(self._storage.pieces(path), pipeline, kept)
-            except FileNotFoundError:
-                raise self._not_there(pipeline, gone=kept is not None) from None
-        return LogView(records, verdict)
+        reading = self.stream(pipeline)
+        return LogView(list(reading), reading.verdict)
 
-    def stream(self, pipeline: str) -> Iterator[Record]:
-        """Yield a log's good records without holding them; how it ends is not told. Raises what `read` does."""
-        with self._reading(pipeline):
-            kept = self._kept_head(pipeline)
-        yield from self.records_from(Scanner(pipeline, kept))
+    def stream(self, pipeline: str) -> Reading:
+        """Return what `read` does without holding all records at once; its errors come with the first record."""
+        place = self._place(pipeline)
+        with self._reading(place):
+            # The head first: the log may grow in between, and a head that is behind says nothing.
+            scanner = Scanner(pipeline, place.kept_head(self._storage))
+        return Reading(self.records_from(scanner), scanner)
 
     def records_from(self, scanner: Scanner) -> Iterator[Record]:
         """Yield the good records behind those that a scanner has seen; it then knows how far they reach.
 
         Raises what `read` does.
         """
-        with self._reading(scanner.pipeline):
-            try:
-                for piece in self._storage.pieces(self.path(scanner.pipeline), scanner.offset):
-                    yield from scanner.feed(piece)
-            except FileNotFoundError:
-                raise self._not_there(scanner.pipeline, gone=scanner.kept is not None) from None
+        place = self._place(scanner.pipeline)
+        with self._reading(place):
+            for piece in self._storage.pieces(place.log, scanner.offset):
+                yield from scanner.feed(piece)
 
     def signature(self, pipeline: str) -> Signature | None:
         """Return what differs as soon as a log's file does; None if there is no file."""
-        with self._reading(pipeline):
-            return self._storage.signature(self.path(pipeline))
+        place = self._place(pipeline)
+        with self._reading(place):
+            return self._storage.signature(place.log)
 
     def findings(self, pipeline: str) -> list[str]:
         """Return, as sentences, what a thorough check finds beside the verdict of `read`; usually nothing.
 
-        Keys that stand twice in one object, and quarantined tails that the log does not name or that differ
-        from what it says of them.
+        Keys that stand twice in one object, and files that were set aside and that the log does not name, or
+        that differ from what it says of them.
         """
-        records = self.read(pipeline).records
-        with self._reading(pipeline):
-            lines = b"".join(self._storage.pieces(self.path(pipeline))).split(b"\n")
+        from eventlog.recovery import aside_findings
+
+        place = self._place(pipeline)
+        reading = self.stream(pipeline)
+        named = [record for record in reading if record.type.startswith("log.")]
+        with self._reading(place):
             doubled = [
-                f"Record {record.seq} has the key {key!r} twice; which one counts is undefined."
-                for record, line in zip(records, lines, strict=False)
+                f"Record {seq} has the key {key!r} twice; which one counts is undefined."
+                for seq, line in enumerate(self._lines(place, reading.verdict.offset), 1)
                 if (key := repeated_key(line)) is not None
             ]
-            from eventlog.recovery import quarantine_findings
-
-            return doubled + quarantine_findings(self._storage, self._folder(pipeline), pipeline, records)
+            return doubled + aside_findings(self._storage, place, named)
 
     def open_writer(self, pipeline: str, *, run: str, create: bool = False, traces: bool = False) -> OpenLog:
         """Open a log for its only writer: lock → sync file and folder → drop caches → scan → judge → recover.
@@ -195,21 +186,27 @@ class Store:
             UnsafeFileSystemError: the file system can't keep the promises.
             LogStorageError: the disk failed.
         """
-        path = self.path(pipeline)
-        self._require_safe(pipeline)
-        try:
-            kept = self._kept_head(pipeline)
-            traces = traces or kept is not None
-            file = self._open_file(pipeline, path, create=create and not traces)
-            try:
-                return self._open_locked(file, pipeline, kept, run=run, traces=traces)
-            except BaseException:
-                file.close()
-                raise
-        except FileNotFoundError:
-            raise self._not_there(pipeline, gone=traces) from None
-        except OSError as error:
-            raise self._storage_error(pipeline, error) from error
+        return self._opening(pipeline, run).open(create=create, traces=traces)
+
+    def salvage(self, pipeline: str, *, run: str) -> OpenLog:
+        """Set a damaged log aside whole and open what was good of it: `log.salvaged` says so.
+
+        A head that names lost records is set aside too, and replaced. Repeating it after a crash goes on.
+
+        Raises:
+            LogWholeError: nothing is damaged; if the log is only shorter than its head says, accept that instead.
+            LogError: as for `open_writer`; a log of a newer version is left alone.
+        """
+        return self._opening(pipeline, run).salvage()
+
+    def accept_short(self, pipeline: str, *, run: str) -> OpenLog:
+        """Open a log that is shorter than its head says, or whose head can't be understood: `log.restored` says so.
+
+        Raises:
+            LogWholeError: no head speaks against the log.
+            LogError: as for `open_writer`.
+        """
+        return self._opening(pipeline, run).accept_short()
 
     def seal(self, writer: Writer, *, run: str) -> list[Record]:
         """End a finished log: `log.sealed` as its last record, and its head kept beside it."""
@@ -219,10 +216,13 @@ class Store:
 
     def keep_head(self, writer: Writer) -> None:
         """Write the head beside the log: the only defence against a lost end that leaves no other trace."""
+        from eventlog import refusals
+
+        place = self._place(writer.pipeline)
         try:
-            replace_durably(self._storage, self._head_path(writer.pipeline), writer.head.to_bytes())
+            replace_durably(self._storage, place.head, writer.head.to_bytes())
         except OSError as error:
-            raise self._storage_error(writer.pipeline, error) from error
+            raise refusals.unwritable(place, error) from error
 
     def read_head(self, pipeline: str) -> Head | None:
         """Return the head kept beside a log; None if there is none.
@@ -231,150 +231,60 @@ class Store:
             CorruptLogError: it can't be understood.
             LogStorageError: the disk can't read it.
         """
-        self.path(pipeline)
-        with self._reading(pipeline):
-            kept = self._kept_head(pipeline)
+        place = self._place(pipeline)
+        with self._reading(place):
+            kept = place.kept_head(self._storage)
         if kept is UNREADABLE_HEAD:
-            raise CorruptLogError(
-                f"{self._head_path(pipeline)} can't be understood. Restore it from a backup, or move it away if "
-                "you know that the log is whole.",
-                pipeline=pipeline,
-                seq=1,
-                offset=0,
-            )
+            from eventlog import refusals
+
+            raise refusals.head_unreadable(place)
         return kept
 
-    def _kept_head(self, pipeline: str) -> Head | None:
-        try:
-            return Head.from_bytes(b"".join(self._storage.pieces(self._head_path(pipeline))))
-        except FileNotFoundError:
-            return None
+    def unusable(self, pipeline: str, verdict: Verdict) -> LogError | None:
+        """Return why a log that ends like this may be read but not built upon; None if it may be."""
+        from eventlog import refusals
 
-    def _folder(self, pipeline: str) -> str:
-        return os.path.join(self.root, pipeline[:2])
+        return refusals.unusable(self._place(pipeline), verdict)
 
-    def _head_path(self, pipeline: str) -> str:
-        return os.path.join(self._folder(pipeline), pipeline + ".head")
-
-    def _open_file(self, pipeline: str, path: str, *, create: bool) -> LogFile:
-        """Open and lock the log; its folders' names are durable before it is there."""
-        try:
-            return self._lock(pipeline, path, create=False)
-        except FileNotFoundError:
-            if not create:
-                raise
-        make_dirs_durably(self._storage, self._folder(pipeline))
-        return self._lock(pipeline, path, create=True)
-
-    def _lock(self, pipeline: str, path: str, *, create: bool) -> LogFile:
-        for attempt in range(_LOCK_TRIES + 1):
-            file = self._storage.open_log(path, create=create)
-            try:
-                # A file that was replaced between opening and locking is not the log any more.
-                if file.try_lock() and file.size_bytes() is not None:
-                    return file
-            except OSError:
-                file.close()
-                raise
-            file.close()
-            if attempt < _LOCK_TRIES:
-                self._sleep(LOCK_WAIT_S / _LOCK_TRIES)
-        raise LogLockedError(
-            f"Another process is writing the log of {pipeline}. Wait until it has finished, or stop it.",
-            pipeline=pipeline,
-        )
-
-    def _system_of(self, folder: str) -> FileSystem:
-        from eventlog.filesystem import file_system_of
-
-        return (self._file_system or file_system_of)(folder)
-
-    def _require_safe(self, pipeline: str) -> None:
-        system = self._system_of(self._folder(pipeline))
-        if not system.safe and not self._unsafe_fs:
-            raise UnsafeFileSystemError(
-                f"{self.root} lies on a {system.kind} file system, where a log can't keep its promises. "
-                "Choose a folder on a local disk with --home, or allow it with --unsafe-fs.",
-                kind=system.kind,
-                path=self.root,
+    def _place(self, pipeline: str) -> Place:
+        if not is_name(pipeline):
+            raise LogNotFoundError(
+                f"{pipeline!r} can't be the name of a log; list the ones there are.", pipeline=pipeline
             )
+        return Place(self.root, pipeline)
 
-    def _open_locked(self, file: LogFile, pipeline: str, kept: Head | None, *, run: str, traces: bool) -> OpenLog:
+    def _opening(self, pipeline: str, run: str) -> Opening:
         # What only a writer needs is imported here, so that reading a log starts fast.
-        from eventlog.recovery import complete_last_line, cut_torn_tail
-        from eventlog.writer import Writer
+        from eventlog import refusals
+        from eventlog.filesystem import file_system_of
+        from eventlog.opening import Opening
 
-        folder = self._folder(pipeline)
-        # Nothing is believed that a power cut could still take back, the file's own name included.
-        file.sync()
-        self._storage.sync_dir(folder)
-        file.drop_cache()
-        records, verdict = scan(file.pieces(), pipeline, kept)
-        self._require_usable(pipeline, verdict, traces=traces)
-        if verdict.tail is Tail.UNTERMINATED:
-            records, verdict = complete_last_line(file, pipeline, kept)
-        elif verdict.tail is Tail.TORN:
-            cut_torn_tail(self._storage, file, verdict, folder, pipeline)
-        writer = Writer(file, pipeline, verdict, self._clock)
-        records += writer.append(self._opening_events(pipeline, records), run=run)
-        return OpenLog(writer, records)
+        place = self._place(pipeline)
+        system = (self._file_system or file_system_of)(place.folder)
+        if not system.safe and not self._unsafe_fs:
+            raise refusals.unsafe(place, system)
+        return Opening(place, self._storage, run, self._clock, system, self._sleep)
 
-    def _opening_events(self, pipeline: str, records: list[Record]) -> list[Event]:
-        folder = self._folder(pipeline)
-        events: list[Event] = []
-        if not records:
-            system = self._system_of(folder)
-            created = {"format": FORMAT_VERSION, "durability": system.durability, "file_system": system.kind}
-            events.append((CREATED, created))
-        from eventlog.recovery import unrecorded_cuts
-
-        return events + unrecorded_cuts(self._storage, folder, pipeline, records)
-
-    def _require_usable(self, pipeline: str, verdict: Verdict, *, traces: bool) -> None:
-        if verdict.tail is Tail.NEWER:
-            raise LogError(
-                f"The log of {pipeline} was written by a newer evt: {verdict.reason}. Install that version.",
-                pipeline=pipeline,
-            )
-        if verdict.tail is Tail.CORRUPT:
-            raise self.corrupt_error(pipeline, verdict)
-        if traces and verdict.seq == 0 and verdict.tail is not Tail.UNTERMINATED:
-            raise self._not_there(pipeline, gone=True)
+    def _lines(self, place: Place, end: int) -> Iterator[bytes]:
+        """Yield the lines of a log's good prefix, which ends at this offset."""
+        rest = b""
+        for piece in self._storage.pieces(place.log):
+            *lines, rest = (rest + piece[:end]).split(b"\n")
+            end -= len(piece[:end])
+            yield from lines
+            if end <= 0:
+                return
 
     @contextlib.contextmanager
-    def _reading(self, pipeline: str) -> Iterator[None]:
+    def _reading(self, place: Place) -> Iterator[None]:
+        """Turn what the disk says into an error of ours."""
         try:
             yield
+        except FileNotFoundError:
+            from eventlog import refusals
+
+            raise refusals.missing(place, gone=place.has_traces(self._storage)) from None
         except OSError as error:
-            raise LogStorageError(
-                f"The log {self.path(pipeline)} can't be read: {error}. Check its permissions and the disk.",
-                pipeline=pipeline,
-            ) from error
+            from eventlog import refusals
 
-    def corrupt_error(self, pipeline: str, verdict: Verdict) -> CorruptLogError:
-        """Return the error that says where a log is damaged and what to do about it."""
-        return CorruptLogError(
-            f"The log {self.path(pipeline)} is damaged at record {verdict.seq + 1} (byte {verdict.offset}): "
-            f"{verdict.reason}. Nothing was changed. Restore the file from a backup; "
-            f"`evt show {pipeline}` still reports the {verdict.seq} records before it.",
-            pipeline=pipeline,
-            seq=verdict.seq + 1,
-            offset=verdict.offset,
-        )
-
-    def _not_there(self, pipeline: str, *, gone: bool) -> LogError:
-        if gone:
-            return LogGoneError(
-                f"The log {self.path(pipeline)} is gone, but what it described is still there. "
-                "Restore it from a backup. It is not begun anew, because then nothing would tell what was done "
-                "and paid.",
-                pipeline=pipeline,
-            )
-        return LogNotFoundError(f"There is no log {self.path(pipeline)}.", pipeline=pipeline)
-
-    def _storage_error(self, pipeline: str, error: OSError) -> LogStorageError:
-        return LogStorageError(
-            f"The log {self.path(pipeline)} can't be opened for writing: {error}. "
-            "Check the folder's permissions and the free space, then repeat the command.",
-            pipeline=pipeline,
-        )
+            raise refusals.unreadable(place, error) from error

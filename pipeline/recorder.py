@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from eventlog.store import OpenLog, Store
-from eventlog.writer import Writer
-from projections.events import Event, to_data
+from eventlog.opening import OpenLog
+from eventlog.store import Store
+from projections.events import CallStarted, Event, to_data
 from projections.fold import fold, initial_state
 from projections.state import PipelineState
 
@@ -14,8 +14,9 @@ from projections.state import PipelineState
 class Recorder:
     """A pipeline's open log and its state; several stages of one run share it."""
 
-    def __init__(self, opened: OpenLog, run: str) -> None:
+    def __init__(self, store: Store, opened: OpenLog, run: str) -> None:
         self.run = run
+        self._store = store
         self._writer = opened.writer
         self._lock = threading.Lock()
         self._state = fold(initial_state(opened.writer.pipeline), opened.records)
@@ -25,19 +26,22 @@ class Recorder:
         """The state after everything that is on stable storage."""
         return self._state
 
-    @property
-    def writer(self) -> Writer:
-        """The open log."""
-        return self._writer
-
-    def seal(self, store: Store) -> None:
-        """End the log of a finished pipeline."""
-        with self._lock:
-            self._state = fold(self._state, store.seal(self._writer, run=self.run))
-
     def record(self, *events: Event) -> None:
-        """Append events as one batch, then fold them."""
+        """Append events as one batch, then fold them; once this returns, a billable call may begin."""
         if events:
             with self._lock:
                 batch = [(event.type, to_data(event)) for event in events]
                 self._state = fold(self._state, self._writer.append(batch, run=self.run))
+                if any(isinstance(event, CallStarted) and event.billable for event in events):
+                    # Nothing vouches for the newest batch but the head, and this one must not be lost unseen.
+                    self._store.keep_head(self._writer)
+
+    def keep_head(self) -> None:
+        """Keep the head beside the log, at the end of a run that leaves the pipeline unfinished."""
+        with self._lock:
+            self._store.keep_head(self._writer)
+
+    def seal(self) -> None:
+        """End the log of a finished pipeline; its head is kept too."""
+        with self._lock:
+            self._state = fold(self._state, self._store.seal(self._writer, run=self.run))

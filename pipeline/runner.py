@@ -155,10 +155,11 @@ def look(
         CorruptLogError, LogGoneError, LogStorageError: see `Store.read`.
     """
     try:
-        view = shop.store.read(pipeline)
-        if view.verdict.tail in {Tail.CORRUPT, Tail.NEWER}:
-            raise shop.store.corrupt_error(pipeline, view.verdict)
-        state, verdict = fold(initial_state(pipeline), view.records), view.verdict
+        reading = shop.store.stream(pipeline)
+        state = fold(initial_state(pipeline), reading)
+        verdict = reading.verdict
+        if (error := shop.store.unusable(pipeline, verdict)) is not None:
+            raise error
     except LogNotFoundError:
         state, verdict = initial_state(pipeline), None
         if Artifacts(shop.home.artifacts(pipeline)).has_files() and not Path(shop.store.path(pipeline)).exists():
@@ -228,7 +229,7 @@ def run(
     run_id = shop.new_run_id()
     opened = shop.store.open_writer(seen.pipeline, run=run_id, create=True, traces=traces)
     try:
-        recorder = Recorder(opened, run_id)
+        recorder = Recorder(shop.store, opened, run_id)
         # Wishes are weighed against the log as it was before this run wrote them down.
         options = resolve_options(named, recorder.state)
         active = _Run(shop, recorder, recording, named, delivered, reporter, options)
@@ -442,15 +443,15 @@ class _Run:
         if plan.is_done:
             return COMPLETED
         has_failed = any(self.state.attempts[stage][-1].status == STAGE_FAILED for stage in self.tried)
-        return NEEDS_DECISION if plan.blocked and not has_failed else FAILED
+        return NEEDS_DECISION if (plan.blocked or plan.asks) and not has_failed else FAILED
 
     def _finish(self, outcome: str, start_s: float) -> None:
-        was_sealed = any(run.outcome == COMPLETED for run in self.state.runs)
+        was_completed = self.state.was_completed
         self.recorder.record(RunFinished(outcome, self._since(start_s)))
-        if outcome == COMPLETED or was_sealed:
-            self.recorder.seal(self.shop.store)
+        if outcome == COMPLETED or was_completed:
+            self.recorder.seal()
         else:
-            self.shop.store.keep_head(self.recorder.writer)
+            self.recorder.keep_head()
 
 
 def _succeeded(work: StageWork, result: StageResult, duration_s: float) -> StageSucceeded:

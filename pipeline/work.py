@@ -10,6 +10,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
@@ -127,6 +128,7 @@ class StageWork:
         """
         kept = self._kept_answers(requests)
         self._record_reused(requests, kept)
+        kept |= self._found_answers([request for request in requests if request.digest not in kept])
         fresh = {request.digest: request for request in requests if request.digest not in kept}
         with ThreadPoolExecutor(max_workers=max(1, concurrency), thread_name_prefix=self.step.stage) as pool:
             futures = {digest: pool.submit(self._ask, request) for digest, request in fresh.items()}
@@ -134,6 +136,10 @@ class StageWork:
         _raise_worst(outcome for outcome in asked.values() if isinstance(outcome, Exception))
         found = kept | {digest: answer for digest, answer in asked.items() if isinstance(answer, dict)}
         return [found[request.digest] for request in requests]
+
+    @property
+    def _is_billable(self) -> bool:
+        return self.step.engine is not None and self.step.engine.billable
 
     def _input_ref(self, stage: str, name: str) -> ArtifactRef:
         return next(ref for ref in self.inputs[stage].outputs if ref.path.endswith(f"/{name}"))
@@ -168,12 +174,28 @@ class StageWork:
             )
         )
 
-    def _ask(self, request: Request) -> Answer:
-        self.check()
+    def _found_answers(self, requests: Sequence[Request]) -> dict[str, Answer]:
+        """Take up answers that are on disk and that the log no longer knows, because records of it were lost."""
+        state = self.recorder.state
+        if not state.losses or self.step.cause == REFRESH:
+            return {}
+        known = {call.response.path for call in state.calls.values() if call.response}
+        found: dict[str, Answer] = {}
+        for request in requests:
+            pattern = f"{self.step.stage}/*/{answer_name('*', request.digest)}"
+            for path in sorted(self.artifacts.root.glob(pattern)):
+                ref = stored_answer(path, request.digest, self.artifacts)
+                if ref is not None and ref.path not in known and request.digest not in found:
+                    started = self._started(request)
+                    self.recorder.record(started, CallSucceeded(started.call, ref, 0.0, found=True))
+                    found[request.digest] = self.artifacts.read_json(ref)["answer"]
+        return found
+
+    def _started(self, request: Request) -> CallStarted:
         with self._lock:
             self._numbers += 1
             call_id = f"{self.step.stage}.{self.attempt}.{self._numbers}"
-        started = CallStarted(
+        return CallStarted(
             call=call_id,
             stage=self.step.stage,
             attempt=self.attempt,
@@ -181,14 +203,19 @@ class StageWork:
             operation=request.operation,
             unit=request.unit,
             request=request.digest,
-            billable=False,
+            billable=self._is_billable,
         )
+
+    def _ask(self, request: Request) -> Answer:
+        self.check()
+        started = self._started(request)
+        call_id = started.call
         self.recorder.record(started)
         start_s = self.clock_s()
         try:
             answer = request.ask()
         except ProviderError as error:
-            self.recorder.record(CallFailed(call_id, LOCAL, stage_error(error), billable=False))
+            self.recorder.record(CallFailed(call_id, LOCAL, stage_error(error), billable=self._is_billable))
             raise
         content = {"request": request.digest, "answer": answer}
         response = self.folder.put_json(answer_name(call_id, request.digest), content)
@@ -225,19 +252,25 @@ def settle_open_calls(recorder: Recorder, artifacts: Artifacts) -> None:
     recorder.record(*(_settled(call, artifacts) for call in open_calls))
 
 
-def _settled(call: Call, artifacts: Artifacts) -> CallSucceeded | CallFailed:
-    path = artifacts.root / call.started.stage / str(call.started.attempt) / answer_name(call.id, call.request)
+def stored_answer(path: Path, digest: str, artifacts: Artifacts) -> ArtifactRef | None:
+    """Return the answer to a request if this file is one; it has its name only since it was whole and synced."""
     try:
         content = path.read_bytes()
-        whole = orjson.loads(content)["request"] == call.request
+        if orjson.loads(content)["request"] != digest:
+            return None
     except (OSError, ValueError, KeyError, TypeError):
-        whole = False
-    if not whole:
-        error = StageError("interrupted", "The process ended before the answer came.", retryable=True)
-        return CallFailed(call.id, LOCAL, error, billable=False)
-    ref = ArtifactRef(
+        return None
+    return ArtifactRef(
         path.relative_to(artifacts.root).as_posix(), hashlib.sha256(content).hexdigest(), len(content)
     )
+
+
+def _settled(call: Call, artifacts: Artifacts) -> CallSucceeded | CallFailed:
+    path = artifacts.root / call.started.stage / str(call.started.attempt) / answer_name(call.id, call.request)
+    ref = stored_answer(path, call.request, artifacts)
+    if ref is None:
+        error = StageError("interrupted", "The process ended before the answer came.", retryable=True)
+        return CallFailed(call.id, LOCAL, error, billable=call.started.billable)
     return CallSucceeded(call.id, ref, 0.0, found=True)
 
 

@@ -226,6 +226,19 @@ class ArtifactMissing(Event):
     found: str
 
 
+@frozen(eq=False, repr=False)
+class LossAccepted(Event):
+    """The user lets stages that cost money go on although records may be lost.
+
+    Attributes:
+        losses: the records of the store that say so, by seq.
+    """
+
+    type: ClassVar[str] = "loss.accepted"
+    losses: tuple[int, ...]
+    user: str
+
+
 EVENTS: dict[str, type[Event]] = {
     event.type: event
     for event in (
@@ -242,6 +255,7 @@ EVENTS: dict[str, type[Event]] = {
         CallReused,
         CallFailed,
         ArtifactMissing,
+        LossAccepted,
     )
 }
 

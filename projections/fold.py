@@ -21,12 +21,16 @@ from projections.state import (
     Attempt,
     Call,
     Finding,
+    Loss,
     PipelineState,
     Run,
 )
 
 SEALED = "log.sealed"
 RECOVERED = "log.recovered"
+FINDINGS_MAX = 100
+"""One finding blocks the plan; more than these say nothing new."""
+_LOSSES = frozenset({RECOVERED, "log.salvaged", "log.restored"})
 
 
 def initial_state(pipeline_id: str) -> PipelineState:
@@ -57,14 +61,15 @@ def evolve(state: PipelineState, record: Record) -> PipelineState:
     except ev.EventDataError as error:
         return _finding(state, record, f"its data are wrong: {error}")
     if event is None:
-        return changed(state, unknown=(*state.unknown, (record.seq, record.type)))
+        return _unknown(state, record)
     return _apply(state, record, event)
 
 
 def _store_event(state: PipelineState, record: Record) -> PipelineState:
-    if record.type == RECOVERED and record.data.get("uncertain"):
-        return changed(state, uncertain=True)
-    return state
+    certain = record.type == RECOVERED and not record.data.get("uncertain")
+    if record.type not in _LOSSES or certain:
+        return state
+    return changed(state, losses=(*state.losses, Loss(record.seq, record.type, str(record.data.get("file")))))
 
 
 def _apply(state: PipelineState, record: Record, event: ev.Event) -> PipelineState:  # noqa: C901, PLR0911, PLR0912
@@ -103,6 +108,8 @@ def _apply(state: PipelineState, record: Record, event: ev.Event) -> PipelineSta
             return _call_reused(state, record, event)
         case ev.ArtifactMissing():
             return changed(state, lost=state.lost | {event.path})
+        case ev.LossAccepted():
+            return _loss_accepted(state, event)
         case _:
             return state
 
@@ -118,7 +125,20 @@ def _run_started(state: PipelineState, record: Record, event: ev.RunStarted) -> 
     )
 
 
+def _unknown(state: PipelineState, record: Record) -> PipelineState:
+    if any(name == record.type for _, name in state.unknown):
+        return state
+    return changed(state, unknown=(*state.unknown, (record.seq, record.type)))
+
+
+def _loss_accepted(state: PipelineState, event: ev.LossAccepted) -> PipelineState:
+    losses = (changed(loss, accepted=loss.accepted or loss.seq in event.losses) for loss in state.losses)
+    return changed(state, losses=tuple(losses))
+
+
 def _finding(state: PipelineState, record: Record, text: str) -> PipelineState:
+    if len(state.findings) == FINDINGS_MAX:
+        return state
     finding = Finding(record.seq, f"record {record.seq} ({record.type}): {text}")
     return changed(state, findings=(*state.findings, finding))
 

@@ -29,7 +29,7 @@ from projections.graph import (
 from projections.options import DEFAULT, FLAG, Option
 from projections.state import SUCCEEDED, Attempt, PipelineState
 
-REUSE, STALE, RUN, WAITING, BLOCKED = "reuse", "stale", "run", "waiting", "blocked"
+REUSE, STALE, ASK, RUN, WAITING, BLOCKED = "reuse", "stale", "ask", "run", "waiting", "blocked"
 
 FIRST, NAMED, UPSTREAM, REFRESH, REMADE = "first", "named", "upstream", "refresh", "remade"
 
@@ -73,7 +73,7 @@ class StagePlan(Value):
     """The decision for one stage.
 
     Attributes:
-        decision: reuse, stale, run, waiting or blocked.
+        decision: reuse, stale, ask, run, waiting or blocked.
         reason: the decision in words.
         cause: why it runs: first, named, upstream, refresh or remade; empty unless it runs.
         changes: what differs from the success that is reused or replaced.
@@ -122,8 +122,13 @@ class Plan(Value):
         return all(step.decision in {REUSE, STALE} for step in self.stages)
 
     @property
+    def asks(self) -> tuple[StagePlan, ...]:
+        """The stages that may cost money twice and wait for the user's word."""
+        return tuple(step for step in self.stages if step.decision == ASK)
+
+    @property
     def blocked(self) -> tuple[StagePlan, ...]:
-        """The stages that wait for the user."""
+        """The stages that lack something that the user must supply."""
         return tuple(step for step in self.stages if step.decision == BLOCKED)
 
 
@@ -144,6 +149,7 @@ def make_plan(
     for stage in STAGES:
         steps[stage] = _forward(stage, state, options, around, steps, refresh)
     _remake_what_is_needed(steps, around)
+    _ask_before_paying_again(steps, state)
     return Plan(tuple(steps.values()), tuple(_idle_wishes(steps, options)))
 
 
@@ -422,6 +428,20 @@ def _remake_what_is_needed(steps: dict[str, StagePlan], around: Surroundings) ->
             needed |= set(_reads(stage, step.engine))
     for stage in STAGES:
         _wait_for_inputs(steps, stage)
+
+
+def _ask_before_paying_again(steps: dict[str, StagePlan], state: PipelineState) -> None:
+    """Hold back what costs money while records may be lost: they may have said that it was paid already."""
+    if not state.uncertain:
+        return
+    first = state.open_losses[0]
+    reason = (
+        f"calls that were paid may be missing from the log ({first.type}, record {first.seq}); "
+        f"look at it, then `evt accept {state.pipeline_id}`"
+    )
+    for stage, step in steps.items():
+        if step.decision == RUN and step.engine is not None and step.engine.billable:
+            steps[stage] = changed(step, decision=ASK, reason=f"{step.reason}; {reason}")
 
 
 def _is_needed(ref: ArtifactRef, stage: str, needed: set[str], around: Surroundings) -> bool:

@@ -83,6 +83,16 @@ class Finding(Value):
 
 
 @frozen(eq=False, repr=False)
+class Loss(Value):
+    """A record of the store that says that others may be lost, paid calls among them; `file` holds what is left."""
+
+    seq: int
+    type: str
+    file: str
+    accepted: bool = False
+
+
+@frozen(eq=False, repr=False)
 class Checkpoint(Value):
     """What the last finished attempt of a stage left."""
 
@@ -107,10 +117,10 @@ class PipelineState(Value):
         open_wishes: options that were named, or forgotten by a reset, since a run was last completed.
         to_refresh: stages that the user wants to run again in any case, and that have not succeeded since.
         lost: paths of artifacts that a run found gone or changed.
-        findings: what makes no sense; any finding blocks the plan.
-        unknown: (seq, type) of records of a type that this version does not know.
+        findings: what makes no sense, the first hundred; any finding blocks the plan.
+        unknown: (seq, type) of the first record of each type that this version does not know.
         sealed: the last record is a seal.
-        uncertain: a cut at recovery may have held more than an unfinished write.
+        losses: what says that records may be lost.
     """
 
     pipeline_id: str
@@ -129,7 +139,7 @@ class PipelineState(Value):
     findings: tuple[Finding, ...] = ()
     unknown: tuple[tuple[int, str], ...] = ()
     sealed: bool = False
-    uncertain: bool = False
+    losses: tuple[Loss, ...] = ()
 
     @property
     def input_file(self) -> Any:
@@ -145,6 +155,21 @@ class PipelineState(Value):
     def status(self) -> str:
         """The last run's outcome; `unfinished` where it said none, `new` where there was no run."""
         return "new" if self.last_run is None else self.last_run.outcome or "unfinished"
+
+    @property
+    def was_completed(self) -> bool:
+        """The pipeline was finished once; whatever is appended then ends with a seal."""
+        return any(run.outcome == "completed" for run in self.runs)
+
+    @property
+    def uncertain(self) -> bool:
+        """Records may be lost, and the user has not accepted that."""
+        return bool(self.open_losses)
+
+    @property
+    def open_losses(self) -> tuple[Loss, ...]:
+        """What says that records may be lost, and that the user has not accepted."""
+        return tuple(loss for loss in self.losses if not loss.accepted)
 
     @property
     def current_stages(self) -> tuple[str, ...]:

@@ -78,6 +78,7 @@ def state_as_json(state: PipelineState) -> dict[str, Any]:
     derived = {
         "input_file": state.input_file,
         "status": state.status,
+        "uncertain": state.uncertain,
         "completed_stages": state.completed_stages,
         "failed_stage": state.failed_stage,
         "failed_stages": state.failed_stages,

@@ -62,13 +62,14 @@ def _summary(store: Store, pipeline: str) -> Summary:
     from attrs import evolve
 
     try:
-        view = store.read(pipeline)
+        reading = store.stream(pipeline)
+        state = fold(initial_state(pipeline), reading)
     except LogError as error:
         status = UNREADABLE if isinstance(error, LogStorageError) else GONE
         return evolve(summarize(initial_state(pipeline)), status=status, error=str(error))
-    summary = summarize(fold(initial_state(pipeline), view.records))
-    if view.verdict.tail in {Tail.CORRUPT, Tail.NEWER}:
-        return evolve(summary, status=DAMAGED_LOG, error=view.verdict.reason)
+    summary, verdict = summarize(state), reading.verdict
+    if verdict.tail in {Tail.CORRUPT, Tail.NEWER}:
+        return evolve(summary, status=DAMAGED_LOG, error=verdict.reason)
     return summary
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cli.batch import delivered_to, gather, tell_error
-from cli.exit_codes import OK, REFUSED, worst
+from cli.exit_codes import DECISION, OK, REFUSED, worst
 from cli.options import named_from, stage_options
 from cli.render import json_line, printable, shown_error
 from cli.settings import load_settings
@@ -56,7 +56,7 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool,
         except EvtError as error:
             refuse(item.written, error)
             continue
-        codes.append(REFUSED if seen.plan.blocked else OK)
+        codes.append(REFUSED if seen.plan.blocked else DECISION if seen.plan.asks else OK)
         reports.append(_as_json(item.written, seen))
         if not as_json_:
             click.echo(f"{printable(item.name)} ({item.pipeline})\n{_in_words(seen)}")

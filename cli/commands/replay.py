@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,6 @@ from cli.exit_codes import DAMAGED, OK
 from cli.home import load_home
 from cli.lookup import find_pipeline
 from cli.render import json_line, moment, printable, shown_name
-from eventlog.reader import Tail
 from eventlog.record import Record
 from eventlog.store import Store
 from projections.fold import fold, initial_state
@@ -46,16 +45,16 @@ def command(obj: dict[str, Any], /, pipeline: str, until: str | None, as_json: b
     home, _ = load_home(obj["home"])
     store = Store(str(home.logs))
     found = find_pipeline(pipeline, store, home)
-    view = store.read(found)
-    state = fold(initial_state(found), _until(view.records, until))
+    reading = store.stream(found)
+    state = fold(initial_state(found), _until(reading, until))
     click.echo(json_line(state_as_json(state)) if as_json else _in_words(state))
-    if view.verdict.tail in {Tail.CORRUPT, Tail.NEWER}:
-        click.echo(f"evt: {printable(str(store.corrupt_error(found, view.verdict)))}", err=True)
+    if (error := store.unusable(found, reading.verdict)) is not None:
+        click.echo(f"evt: {printable(str(error))}", err=True)
         return DAMAGED
     return OK
 
 
-def _until(records: list[Record], until: str | None) -> Iterator[Record]:
+def _until(records: Iterable[Record], until: str | None) -> Iterator[Record]:
     """Yield the records up to a seq, or up to the last one before the first that is later than a time."""
     if until is None:
         yield from records

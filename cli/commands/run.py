@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from cli.batch import Item, Refusal, delivered_to, gather
-from cli.errors import BlockedError
+from cli.errors import BlockedError, DecisionNeededError
 from cli.exit_codes import INTERRUPTED, TERMINATED, worst
+from cli.holder import naming_the_holder
 from cli.home import require_usable
 from cli.options import named_from, stage_options
 from cli.outcomes import Outcome, tell
@@ -22,14 +23,13 @@ from cli.render import json_line, printable
 from cli.settings import Settings, load_settings
 from cli.signals import stop_on_signals
 from cli.wiring import make_workshop
-from eventlog.errors import EvtError, LogLockedError
+from eventlog.errors import EvtError
 from pipeline import runner
 from pipeline.artifacts import Artifacts
 from pipeline.delivery import deliver, require_writable
 from pipeline.errors import SourceRejectedError
 from pipeline.recordings import Recording, identify
 from pipeline.runner import Look, Workshop
-from projections.fold import fold, initial_state
 from projections.graph import DIARIZATION, TRANSCRIPTION
 from projections.options import Named
 
@@ -63,7 +63,7 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
     obj |= {name: obj[name] or flags[name] for name in ("quiet", "verbose", "debug")}
     settings = load_settings(obj["home"], flags["output_dir"])
     named = named_from(flags, settings)
-    require_usable(settings.home)
+    require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
     require_writable(settings.output_dir)
     shop = make_workshop(settings.home, threading.Event(), unsafe_fs=obj["unsafe_fs"])
     is_first = not shop.store.pipelines()
@@ -106,8 +106,6 @@ def _one(shop: Workshop, item: Item, named: Named, reporter: PlainReporter, *, d
     outcome = Outcome(item.written, pipeline=item.pipeline)
     try:
         _work(shop, item, named, reporter, outcome, debug=debug)
-    except LogLockedError as error:
-        outcome.refuse(error, _holder(shop, item.pipeline))
     except EvtError as error:
         outcome.refuse(error)
     except Exception as error:
@@ -129,7 +127,8 @@ def _work(
     if not seen.is_settled:
         _require_unblocked(seen)
         reporter.line(f"{item.name} ({item.pipeline})")
-        result = runner.run(shop, seen, recording, named, delivered, reporter)
+        with naming_the_holder(shop.store):
+            result = runner.run(shop, seen, recording, named, delivered, reporter)
         plan, state = result.plan, result.state
         outcome.take_result(result)
         for bug in result.bugs if debug else ():
@@ -155,6 +154,9 @@ def _require_unblocked(seen: Look) -> None:
     if seen.plan.blocked:
         reasons = "; ".join(dict.fromkeys(f"{step.stage}: {step.reason}" for step in seen.plan.blocked))
         raise BlockedError(f"Nothing was begun, because the plan is blocked. {reasons}.")
+    if seen.plan.asks and not seen.plan.resume_point:
+        reasons = "; ".join(f"{step.stage}: {step.reason}" for step in seen.plan.asks)
+        raise DecisionNeededError(f"Nothing was begun, because a decision of yours is needed. {reasons}.")
 
 
 def _welcome(settings: Settings, shop: Workshop, items: list[Item]) -> None:
@@ -166,11 +168,3 @@ def _welcome(settings: Settings, shop: Workshop, items: list[Item]) -> None:
     if speakers and words and not (speakers.network or words.network):
         say("Nothing left this machine.", err=True)
     say("For better transcripts install the whisper engine: `evt doctor` says how.", err=True)
-
-
-def _holder(shop: Workshop, pipeline: str) -> str:
-    """Say who seems to hold a log, for information: its last run."""
-    last = fold(initial_state(pipeline), shop.store.stream(pipeline)).last_run
-    if last is None:
-        return ""
-    return f"It seems to be pid {last.started.pid} on {last.started.host}, since {last.started_at[:19]}Z."

@@ -12,8 +12,8 @@ from cli.lookup import find_pipeline
 from cli.progress import ending
 from cli.render import count, json_line, moment, option_value, printable, shown_name
 from cli.system import is_locked
-from eventlog.reader import Tail
-from eventlog.store import LogView, Store
+from eventlog.reader import Tail, Verdict
+from eventlog.store import Store
 from pipeline.home import Home
 from projections.fold import fold, initial_state
 from projections.graph import STAGES
@@ -30,19 +30,19 @@ def command(obj: dict[str, Any], /, pipeline: str, as_json: bool) -> int:
     home, _ = load_home(obj["home"])
     store = Store(str(home.logs))
     found = find_pipeline(pipeline, store, home)
-    view = store.read(found)
-    state = fold(initial_state(found), view.records)
-    damaged = view.verdict.tail in {Tail.CORRUPT, Tail.NEWER}
+    reading = store.stream(found)
+    state, verdict = fold(initial_state(found), reading), reading.verdict
+    damaged = verdict.tail in {Tail.CORRUPT, Tail.NEWER}
     if as_json:
-        log = {"path": store.path(found), "tail": view.verdict.tail.value, "reason": view.verdict.reason or None}
+        log = {"path": store.path(found), "tail": verdict.tail.value, "reason": verdict.reason or None}
         live = is_locked(store.path(found))
-        click.echo(json_line({**state_as_json(state), "log": log, "head": _head(view), "live": live}))
+        click.echo(json_line({**state_as_json(state), "log": log, "head": _head(verdict), "live": live}))
     else:
-        click.echo("\n".join(printable(line) for line in _lines(state, view, store, home)))
+        click.echo("\n".join(printable(line) for line in _lines(state, verdict, store, home)))
     return DAMAGED if damaged else OK
 
 
-def _lines(state: PipelineState, view: LogView, store: Store, home: Home) -> list[str]:
+def _lines(state: PipelineState, verdict: Verdict, store: Store, home: Home) -> list[str]:
     path = store.path(state.pipeline_id)
     lines = [
         f"{shown_name(state.input_file)}  ({state.pipeline_id})",
@@ -65,15 +65,20 @@ def _lines(state: PipelineState, view: LogView, store: Store, home: Home) -> lis
     lines += [f"  finding    {finding.text}" for finding in state.findings]
     lines += [f"  log        {path} ({count(state.seq, 'record')}{', sealed' if state.sealed else ''})"]
     lines += [f"  files      {home.artifacts(state.pipeline_id)}"]
-    if (head := _head(view)) is not None:
+    lines += [
+        f"  lost?      {loss.type} in record {loss.seq}, see {loss.file}; paid stages wait for "
+        f"`evt accept {state.pipeline_id}`"
+        for loss in state.open_losses
+    ]
+    if (head := _head(verdict)) is not None:
         lines.append(f"  head       {head}")
-    if view.verdict.tail is not Tail.CLEAN:
-        lines.append(f"  log ends   {view.verdict.tail.value}: {view.verdict.reason}")
+    if verdict.tail is not Tail.CLEAN:
+        lines.append(f"  log ends   {verdict.tail.value}: {verdict.reason}")
     return lines
 
 
-def _head(view: LogView) -> str | None:
-    return f"{view.verdict.head.seq}:{view.verdict.head.sha256}" if view.verdict.head else None
+def _head(verdict: Verdict) -> str | None:
+    return f"{verdict.head.seq}:{verdict.head.sha256}" if verdict.head else None
 
 
 def _live(state: PipelineState, path: str) -> str:

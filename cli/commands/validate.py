@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from cli.home import load_home
 from cli.lookup import find_known, known_pipelines
 from cli.render import count, json_line, printable
 from eventlog.errors import LogGoneError, LogStorageError
-from eventlog.reader import Tail
+from eventlog.reader import Head, Tail, Verdict
 from eventlog.record import Record
 from eventlog.store import Store
 from pipeline.artifacts import Artifacts
@@ -24,6 +25,9 @@ from projections.events import ArtifactRef, EventDataError, from_data
 from projections.fold import fold, initial_state
 from projections.state import PipelineState
 
+PROBLEMS_MAX = 100
+"""So many records of wrong data are named; more say nothing new."""
+_RESTORE = "restore the log from a backup; `evt salvage` or `evt accept` go on without what is lost"
 _WRITER_UNKNOWN = "find out which program wrote it"
 MISSING, CHANGED, LOG, SCHEMA = "missing", "changed", "log", "schema"
 
@@ -57,18 +61,28 @@ class Report:
 
 @click.command("validate", short_help="Check logs and artifacts against their digests.")
 @click.argument("pipelines", nargs=-1, metavar="[ID|NAME|FILE]...")
+@click.option("--head", "expected", metavar="SEQ:HASH", help="A head that `evt head` printed for this log earlier.")
 @click.option("--json", "as_json", is_flag=True, help="Report on stdout as JSON.")
 @click.pass_obj
-def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], as_json: bool) -> int:
+def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], expected: str | None, *, as_json: bool) -> int:
     """Check the chain of each log, the schema of each event, and every file against its digest.
 
-    Without an ID, all pipelines of the home. Nothing is changed. Exit code 4: a log is damaged or gone;
-    1: a file is missing or changed.
+    Without an ID, all pipelines of the home. Nothing is changed. Exit code 4: a log is damaged or gone, or
+    is not the one that a head names; 1: a file is missing or changed.
+
+    With --head, and a head that was kept elsewhere, a success proves that nothing up to that record was
+    changed or cut off since. Without one nobody can tell a log from a shorter one.
+
+    \b
+    Examples:
+      evt validate
+      evt validate talk.wav --head 19:5f0c…
     """
     home, _ = load_home(obj["home"])
     store = Store(str(home.logs))
     chosen = [find_known(written, store, home) for written in pipelines] or known_pipelines(store, home)
-    reports = [_check(pipeline, store, home) for pipeline in chosen]
+    head = None if expected is None else _parsed(expected, chosen)
+    reports = [_check(pipeline, store, home, head) for pipeline in chosen]
     if as_json:
         click.echo(json_line([_as_json(report) for report in reports]))
     else:
@@ -76,38 +90,67 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], as_json: bool) -
     return worst([report.exit_code for report in reports])
 
 
-def _check(pipeline: str, store: Store, home: Home) -> Report:
+def _parsed(text: str, chosen: list[str]) -> Head:
+    match = re.fullmatch(r"([1-9][0-9]{0,17}):([0-9a-fA-F]{64})", text.strip())
+    if match is None:
+        raise click.BadParameter(f"{printable(text[:90])} is no head; it looks like 19:5f0c… (64 digits).")
+    if len(chosen) != 1:
+        raise click.UsageError("--head is about one log; name it.")
+    return Head(int(match[1]), match[2].lower())
+
+
+def _check(pipeline: str, store: Store, home: Home, expected: Head | None) -> Report:
     if not Path(store.path(pipeline)).exists():
         gone = f"the log {store.path(pipeline)} is gone, its files are still there"
         return Report(pipeline, 0, 0, [Problem(LOG, gone, "restore it from a backup, or remove the files")])
+    problems: list[Problem] = []
+    reading = store.stream(pipeline)
     try:
-        view = store.read(pipeline)
+        state = fold(initial_state(pipeline), _checked(reading, expected, problems))
     except (LogGoneError, LogStorageError) as error:
         return Report(pipeline, 0, 0, [Problem(LOG, str(error), "mend the disk, or restore the log from a backup")])
-    state = fold(initial_state(pipeline), view.records)
-    report = Report(pipeline, len(view.records), len(state.artifacts))
-    verdict = view.verdict
-    if verdict.tail in {Tail.CORRUPT, Tail.NEWER}:
-        what = f"record {verdict.seq + 1} at byte {verdict.offset}: {verdict.reason}"
-        remedy = "restore the log from a backup" if verdict.tail is Tail.CORRUPT else "install the newer evt"
-        report.problems.append(Problem(LOG, what, remedy))
-    elif verdict.tail is not Tail.CLEAN:
+    verdict = reading.verdict
+    report = Report(pipeline, state.seq, len(state.artifacts), problems)
+    report.problems.extend(_log_problems(verdict, expected))
+    report.problems.extend(_state_problems(state))
+    report.problems.extend(_artifact_problems(state, Artifacts(home.artifacts(pipeline))))
+    report.problems.extend(Problem(SCHEMA, text, _WRITER_UNKNOWN) for text in store.findings(pipeline))
+    if verdict.tail in {Tail.TORN, Tail.UNTERMINATED}:
         report.notes.append(
             f"in progress: the last line (byte {verdict.offset}) is not whole yet; "
             "if no run is under way, the next `evt run` sets it aside"
         )
-    report.problems.extend(_schema_problems(view.records, state))
-    report.problems.extend(_artifact_problems(state, Artifacts(home.artifacts(pipeline))))
-    report.problems.extend(Problem(SCHEMA, text, _WRITER_UNKNOWN) for text in store.findings(pipeline))
+    report.notes.extend(
+        f"records may be lost: {loss.type} in record {loss.seq}, see {loss.file}; `evt accept {pipeline}` goes on"
+        for loss in state.open_losses
+    )
     return report
 
 
-def _schema_problems(records: list[Record], state: PipelineState) -> Iterator[Problem]:
+def _checked(records: Iterable[Record], expected: Head | None, problems: list[Problem]) -> Iterator[Record]:
+    """Pass records on; note those whose data are not of their type, and one that is not the expected head."""
     for record in records:
         try:
             from_data(record.type, record.data)
         except EventDataError as error:
-            yield Problem(SCHEMA, f"record {record.seq} ({record.type}): {error}", _WRITER_UNKNOWN)
+            if len(problems) < PROBLEMS_MAX:
+                problems.append(Problem(SCHEMA, f"record {record.seq} ({record.type}): {error}", _WRITER_UNKNOWN))
+        if expected is not None and record.seq == expected.seq and record.line_sha256 != expected.sha256:
+            what = f"record {record.seq} is not the one that the head names: it or one before it was changed"
+            problems.append(Problem(LOG, what, _RESTORE))
+        yield record
+
+
+def _log_problems(verdict: Verdict, expected: Head | None) -> Iterator[Problem]:
+    if verdict.tail in {Tail.CORRUPT, Tail.NEWER}:
+        what = f"record {verdict.seq + 1} at byte {verdict.offset}: {verdict.reason}"
+        yield Problem(LOG, what, "install the newer evt" if verdict.tail is Tail.NEWER else _RESTORE)
+    if expected is not None and expected.seq > verdict.seq:
+        lost = f"the head names record {expected.seq}, and the log ends at {verdict.seq}: its end was cut off"
+        yield Problem(LOG, lost, _RESTORE)
+
+
+def _state_problems(state: PipelineState) -> Iterator[Problem]:
     for finding in state.findings:
         yield Problem(SCHEMA, finding.text, _WRITER_UNKNOWN)
     for seq, name in state.unknown:

@@ -50,7 +50,8 @@ class ScriptProvider:
             script = self._read()
             wishes = tuple(script.content.get("key_options", ()))
             name = f"{_NAME}:{self._path.stem}"
-            return Engine(name, script.version, key_options=wishes, by_position=True)
+            billable = bool(script.content.get("billable", False))
+            return Engine(name, script.version, key_options=wishes, by_position=True, billable=billable)
         except (OSError, ValueError) as error:
             return Engine(_NAME, 0, lacking=f"the script {self._path} can't be read: {error}")
 

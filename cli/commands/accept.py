@@ -1,0 +1,94 @@
+"""`evt accept`: go on with a log of which records are lost, or may be."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from cli.exit_codes import DECISION, OK
+from cli.holder import naming_the_holder
+from cli.home import load_home
+from cli.lookup import find_pipeline
+from cli.output import say
+from cli.render import json_line, printable
+from cli.wiring import identity, new_run_id, open_store
+from eventlog.opening import OpenLog
+from eventlog.reader import Tail, Verdict
+from eventlog.store import Store
+from pipeline.recorder import Recorder
+from projections.events import LossAccepted
+from projections.fold import fold, initial_state
+from projections.state import Loss, PipelineState
+
+
+@click.command("accept", short_help="Go on with a log of which records are lost, or may be.")
+@click.argument("pipeline", metavar="ID|NAME|FILE")
+@click.option("--yes", is_flag=True, help="Accept without asking.")
+@click.option("--json", "as_json", is_flag=True, help="Report on stdout as JSON.")
+@click.pass_obj
+def command(obj: dict[str, Any], /, pipeline: str, yes: bool, as_json: bool) -> int:
+    """Go on with a log of which records are lost, or may be.
+
+    That is so where the log is older than the head beside it (restored from a backup, or cut off), after
+    `evt salvage`, and after a crash that may have taken more than an unfinished line. Paid calls may be among
+    what is lost, so stages that cost money wait for this word. It is recorded, with your account's name.
+    """
+    home, _ = load_home(obj["home"])
+    store = open_store(home, unsafe_fs=obj["unsafe_fs"])
+    found = find_pipeline(pipeline, store, home)
+    reading = store.stream(found)
+    state = fold(initial_state(found), reading)
+    losses = _in_words(state, reading.verdict)
+    if not as_json:
+        for line in losses or ["There is nothing to accept: as far as can be told, this log has lost nothing."]:
+            say(printable(line))
+    accepted = bool(losses) and (yes or _is_asked_and_said())
+    if accepted:
+        with naming_the_holder(store):
+            state = _accept(store, found, reading.verdict)
+        if not as_json:
+            say(f"Accepted, and recorded. `evt run {found}` goes on.")
+    elif losses:
+        say("evt: nothing was accepted and nothing was changed; --yes accepts.", err=True)
+    if as_json:
+        say(json_line({"pipeline": found, "losses": losses, "accepted": accepted, "records": state.seq}))
+    return OK if accepted or not losses else DECISION
+
+
+def _is_asked_and_said() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty() and click.confirm("Go on with it?", err=True)
+
+
+def _in_words(state: PipelineState, verdict: Verdict) -> list[str]:
+    short = [f"The log ends at record {verdict.seq}: {verdict.reason}. What came behind is lost."]
+    return (short if verdict.is_short else []) + [_of(loss) for loss in state.open_losses]
+
+
+def _of(loss: Loss) -> str:
+    what = {
+        "log.recovered": "a crash may have taken more than an unfinished line",
+        "log.salvaged": "the log was damaged, and what was behind the damage is set aside",
+        "log.restored": "the log is older than the head that was kept",
+    }
+    return f"Record {loss.seq}: {what[loss.type]} ({loss.file})."
+
+
+def _accept(store: Store, pipeline: str, verdict: Verdict) -> PipelineState:
+    run = new_run_id()
+    opened = _open(store, pipeline, verdict, run)
+    try:
+        recorder = Recorder(store, opened, run)
+        losses = tuple(loss.seq for loss in recorder.state.open_losses)
+        recorder.record(LossAccepted(losses, identity().user))
+        recorder.seal() if recorder.state.was_completed else recorder.keep_head()
+        return recorder.state
+    finally:
+        opened.writer.close()
+
+
+def _open(store: Store, pipeline: str, verdict: Verdict, run: str) -> OpenLog:
+    if verdict.tail is Tail.CORRUPT and verdict.is_short:
+        return store.accept_short(pipeline, run=run)
+    return store.open_writer(pipeline, run=run)

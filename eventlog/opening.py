@@ -1,0 +1,170 @@
+"""Opening a log for its only writer. The order of the steps is the contract of docs/format.md, *Writing*.
+
+Lock → sync file and folder → forget the cache → read → judge → recover → record what was cut. Nothing is acted on
+that isn't on stable storage, and nothing is cut that may have been acknowledged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from attrs import frozen
+
+from eventlog import recovery, refusals
+from eventlog.filesystem import FileSystem
+from eventlog.place import Place
+from eventlog.reader import Head, Tail, Verdict, scan
+from eventlog.record import FORMAT_VERSION, Record
+from eventlog.storage import LogFile, Storage, make_dirs_durably, replace_durably
+from eventlog.values import Value
+from eventlog.writer import Event, Writer
+
+CREATED = "log.created"
+LOCK_WAIT_S = 0.5
+"""How long an opening waits for another writer to finish before it says that there is one."""
+_LOCK_TRIES = 10
+
+
+@frozen(eq=False, repr=False)
+class OpenLog(Value):
+    """A log open for writing, and everything that it held, the recovery's own records included."""
+
+    writer: Writer
+    records: list[Record]
+
+
+@frozen
+class Opening:
+    """One opening of one log.
+
+    Attributes:
+        run: id of the invocation, for the records that the opening itself writes.
+        system: what the file system of the log's folder can promise.
+        sleep: waits between two tries to lock.
+    """
+
+    place: Place
+    storage: Storage
+    run: str
+    clock: Callable[[], datetime]
+    system: FileSystem
+    sleep: Callable[[float], None]
+
+    def open(self, *, create: bool, traces: bool) -> OpenLog:
+        """See `Store.open_writer`."""
+        with self._locked(create=create, traces=traces) as file:
+            return self._opened(file, self._kept_head(), traces=traces)
+
+    def salvage(self) -> OpenLog:
+        """See `Store.salvage`. Copy the whole log aside → cut it → set the head aside → open."""
+        with self._locked() as file:
+            kept = self._kept_head()
+            records, verdict = self._judge(file, kept)
+            if verdict.tail is Tail.NEWER:
+                self._require_usable(verdict)
+            if verdict.tail is Tail.CORRUPT and not verdict.is_short:
+                recovery.set_damaged_aside(self.storage, file, verdict, self.place)
+            elif not recovery.unrecorded(self.storage, self.place, records):
+                raise refusals.whole(self.place, verdict)
+            self._drop_head(kept, verdict)
+            return self._opened_with_new_head(file)
+
+    def accept_short(self) -> OpenLog:
+        """See `Store.accept_short`. Set the head aside → open."""
+        with self._locked() as file:
+            kept = self._kept_head()
+            _, verdict = self._judge(file, kept)
+            if not verdict.is_short:
+                self._require_usable(verdict)
+                raise refusals.whole(self.place, verdict)
+            self._drop_head(kept, verdict)
+            return self._opened_with_new_head(file)
+
+    @contextlib.contextmanager
+    def _locked(self, *, create: bool = False, traces: bool = False) -> Iterator[LogFile]:
+        """Give the locked log; whatever fails while it is opened closes it and becomes an error of ours."""
+        try:
+            traces = traces or self.place.has_traces(self.storage)
+            file = self._find(create=create and not traces)
+            try:
+                yield file
+            except BaseException:
+                file.close()
+                raise
+        except FileNotFoundError:
+            raise refusals.missing(self.place, gone=traces) from None
+        except OSError as error:
+            raise refusals.unwritable(self.place, error) from error
+
+    def _find(self, *, create: bool) -> LogFile:
+        """Open and lock the log; its folders' names are durable before it is there."""
+        try:
+            return self._lock(create=False)
+        except FileNotFoundError:
+            if not create:
+                raise
+        make_dirs_durably(self.storage, self.place.folder)
+        return self._lock(create=True)
+
+    def _lock(self, *, create: bool) -> LogFile:
+        for attempt in range(_LOCK_TRIES + 1):
+            file = self.storage.open_log(self.place.log, create=create)
+            try:
+                # A file that was replaced between opening and locking is not the log any more.
+                if file.try_lock() and file.size_bytes() is not None:
+                    return file
+            except OSError:
+                file.close()
+                raise
+            file.close()
+            if attempt < _LOCK_TRIES:
+                self.sleep(LOCK_WAIT_S / _LOCK_TRIES)
+        raise refusals.locked(self.place)
+
+    def _judge(self, file: LogFile, kept: Head | None) -> tuple[list[Record], Verdict]:
+        """Sync file and folder → forget the cache → read: nothing is believed that a power cut could take back."""
+        file.sync()
+        self.storage.sync_dir(self.place.folder)
+        file.drop_cache()
+        return scan(file.pieces(), self.place.pipeline, kept)
+
+    def _opened(self, file: LogFile, kept: Head | None, *, traces: bool = False) -> OpenLog:
+        records, verdict = self._judge(file, kept)
+        self._require_usable(verdict)
+        if (traces or kept is not None) and verdict.seq == 0 and verdict.tail is not Tail.UNTERMINATED:
+            raise refusals.missing(self.place, gone=True)
+        if verdict.tail is Tail.UNTERMINATED:
+            records, verdict = recovery.complete_last_line(file, self.place, kept)
+        elif verdict.tail is Tail.TORN:
+            recovery.cut_torn_tail(self.storage, file, verdict, self.place)
+        writer = Writer(file, self.place.pipeline, verdict, self.clock)
+        records += writer.append(self._opening_events(records), run=self.run)
+        return OpenLog(writer, records)
+
+    def _opened_with_new_head(self, file: LogFile) -> OpenLog:
+        opened = self._opened(file, self._kept_head())
+        replace_durably(self.storage, self.place.head, opened.writer.head.to_bytes())
+        return opened
+
+    def _opening_events(self, records: list[Record]) -> list[Event]:
+        created = {
+            "format": FORMAT_VERSION,
+            "durability": self.system.durability,
+            "file_system": self.system.kind,
+        }
+        begun: list[Event] = [] if records else [(CREATED, created)]
+        return begun + recovery.unrecorded(self.storage, self.place, records)
+
+    def _kept_head(self) -> Head | None:
+        return self.place.kept_head(self.storage)
+
+    def _drop_head(self, kept: Head | None, verdict: Verdict) -> None:
+        """Set the head aside if it speaks of records that the log does not have."""
+        if kept is not None and kept.seq > verdict.seq:
+            recovery.set_head_aside(self.storage, kept, self.place)
+
+    def _require_usable(self, verdict: Verdict) -> None:
+        if (error := refusals.unusable(self.place, verdict)) is not None:
+            raise error

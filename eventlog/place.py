@@ -1,0 +1,47 @@
+"""Where one log is, and the files beside it; what they tell before the log itself is read."""
+
+from __future__ import annotations
+
+import os
+
+from attrs import frozen
+
+from eventlog.reader import Head
+from eventlog.storage import Storage
+from eventlog.values import Value
+
+
+@frozen(eq=False, repr=False)
+class Place(Value):
+    """The files of one log: `<root>/<first 2>/<pipeline>.jsonl`, and its head beside it."""
+
+    root: str
+    pipeline: str
+
+    @property
+    def folder(self) -> str:
+        """The folder that holds the log."""
+        return os.path.join(self.root, self.pipeline[:2])
+
+    @property
+    def log(self) -> str:
+        """The log itself."""
+        return os.path.join(self.folder, self.pipeline + ".jsonl")
+
+    @property
+    def head(self) -> str:
+        """The file that holds the head."""
+        return os.path.join(self.folder, self.pipeline + ".head")
+
+    def kept_head(self, storage: Storage) -> Head | None:
+        """Return the head kept beside the log; UNREADABLE_HEAD if it can't be understood, None if there is none."""
+        try:
+            return Head.from_bytes(b"".join(storage.pieces(self.head)))
+        except FileNotFoundError:
+            return None
+
+    def has_traces(self, storage: Storage) -> bool:
+        """Say whether something is left here that only a log of this name can have left."""
+        from eventlog.recovery import has_set_aside
+
+        return self.kept_head(storage) is not None or has_set_aside(storage, self)
