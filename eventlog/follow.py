@@ -7,12 +7,13 @@ that is shown can vanish in a crash; the one that takes its number is then shown
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import define, field
 
 from eventlog.errors import LogError
-from eventlog.reader import Scanner
+from eventlog.reader import Scanner, Tail
 from eventlog.record import GENESIS_PREV, Record
 from eventlog.storage import Signature
 from eventlog.store import Store
@@ -20,8 +21,9 @@ from eventlog.store import Store
 
 @define(eq=False, repr=False)
 class _Place:
-    """How far one log was read, and what was shown of it."""
+    """How far one log was read, and what was shown of it; nothing up to `floor` is ever shown."""
 
+    floor: int = 0
     seq: int = 0
     offset: int = 0
     prev: str = GENESIS_PREV
@@ -35,16 +37,23 @@ class Follower:
     Args:
         store: where the logs are.
         pipelines: which ones, whether or not they exist yet; None: all, also those that begin later.
-        seen: per log the seq up to which nothing is to be shown; 0 for those it doesn't name. For the last n
-            records give the last seq less n, for new ones only the last seq.
+        seen: per log the seq up to which nothing is to be shown; 0 for those it doesn't name.
+        newest: of what the logs hold at the first poll, return so many of the last records of each at most; None:
+            all. The others are read and dropped, one at a time.
     """
 
     def __init__(
-        self, store: Store, pipelines: Sequence[str] | None = None, *, seen: Mapping[str, int] | None = None
+        self,
+        store: Store,
+        pipelines: Sequence[str] | None = None,
+        *,
+        seen: Mapping[str, int] | None = None,
+        newest: int | None = None,
     ) -> None:
         self._store = store
         self._pipelines = pipelines
         self._seen = dict(seen or {})
+        self._newest = newest
         self._places: dict[str, _Place] = {}
 
     def poll(self) -> list[Record]:
@@ -59,10 +68,12 @@ class Follower:
             LogStorageError: the disk can't list the logs.
         """
         names = self._store.pipelines() if self._pipelines is None else self._pipelines
-        return list(heapq.merge(*map(self._readable_news, names), key=lambda record: record.time))
+        news = list(heapq.merge(*map(self._readable_news, names), key=lambda record: record.time))
+        self._newest = None
+        return news
 
     def _readable_news(self, pipeline: str) -> list[Record]:
-        place = self._places.setdefault(pipeline, _Place())
+        place = self._places.setdefault(pipeline, _Place(self._seen.get(pipeline, 0)))
         before = place.signature
         try:
             return self._news(pipeline, place)
@@ -79,22 +90,24 @@ class Follower:
         place.signature = signature
         if replaced or signature.size_bytes < place.offset:
             place.seq, place.offset, place.prev = 0, 0, GENESIS_PREV
-        records = self._read(pipeline, place)
-        if place.offset < signature.size_bytes and place.seq and not records:
-            # What follows does not fit: half a line, or the file is another one than it was.
+        records, tail = self._read(pipeline, place)
+        if tail is Tail.CORRUPT and not records:
+            # What follows does not fit, and it is more than half a line: the file may be another one than it was.
             place.seq, place.offset, place.prev = 0, 0, GENESIS_PREV
-            records = self._read(pipeline, place)
-        return self._unseen(pipeline, place, records)
-
-    def _read(self, pipeline: str, place: _Place) -> list[Record]:
-        """Read from the end of the last good record, so that half a line is read again when it is whole."""
-        scanner = Scanner(pipeline, seq=place.seq, offset=place.offset, prev=place.prev)
-        records = list(self._store.records_from(scanner))
-        place.seq, place.offset, place.prev = scanner.seq, scanner.offset, scanner.prev
+            records, _ = self._read(pipeline, place)
         return records
 
-    def _unseen(self, pipeline: str, place: _Place, records: list[Record]) -> list[Record]:
-        seen = self._seen.get(pipeline, 0)
-        new = [record for record in records if record.seq > seen and record.line_sha256 not in place.shown]
-        place.shown.update(record.line_sha256 for record in new)
-        return new
+    def _read(self, pipeline: str, place: _Place) -> tuple[list[Record], Tail]:
+        """Read from the end of the last good record, so that half a line is read again when it is whole."""
+        scanner = Scanner(pipeline, seq=place.seq, offset=place.offset, prev=place.prev)
+        records = list(deque(self._unseen(scanner, place), maxlen=self._newest))
+        place.seq, place.offset, place.prev = scanner.seq, scanner.offset, scanner.prev
+        if self._newest is not None:
+            place.floor = max(place.floor, scanner.seq - self._newest)
+        place.shown.update(record.line_sha256 for record in records)
+        return records, scanner.verdict().tail
+
+    def _unseen(self, scanner: Scanner, place: _Place) -> Iterator[Record]:
+        for record in self._store.records_from(scanner):
+            if record.seq > place.floor and record.line_sha256 not in place.shown:
+                yield record

@@ -31,6 +31,9 @@ from projections.state import SUCCEEDED, Attempt, PipelineState
 
 REUSE, STALE, ASK, RUN, WAITING, BLOCKED = "reuse", "stale", "ask", "run", "waiting", "blocked"
 
+NOTE = "note."
+"""Begin of the types that may be unknown without harm: they say something, and change nothing."""
+
 FIRST, NAMED, UPSTREAM, REFRESH, REMADE = "first", "named", "upstream", "refresh", "remade"
 
 
@@ -165,7 +168,7 @@ def stage_key(stage: str, version: int, options: Mapping[str, Any], inputs: Mapp
 def _trouble(state: PipelineState) -> str | None:
     if state.findings:
         return f"the log makes no sense to this evt: {state.findings[0].text}"
-    foreign = next(((seq, name) for seq, name in state.unknown if not name.startswith("note.")), None)
+    foreign = next(((seq, name) for seq, name in state.unknown if not name.startswith(NOTE)), None)
     if foreign is not None:
         return f"the log holds {foreign[1]!r} (record {foreign[0]}), written by a newer evt; install that version"
     return None

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projections.engine import Engine
+from projections.events import LossAccepted
 from projections.graph import AUDIO_CONVERSION, DIARIZATION, EXPORT, MERGE, STAGES, TRANSCRIPTION, VERSIONS
 from projections.options import Named, resolve_options
-from projections.plan import BLOCKED, REUSE, RUN, STALE, WAITING, make_plan
+from projections.plan import ASK, BLOCKED, REUSE, RUN, STALE, WAITING, make_plan
 from tests.support.runs import AROUND, History, run_started
 
 
@@ -393,3 +394,34 @@ def test_an_upgrade_runs_nothing_whatever_happened_before(actions: list[tuple[st
         diarizers={name: evolve(engine, version=2) for name, engine in AROUND.diarizers.items()},
     )
     assert history.run() == []
+
+
+def test_what_costs_money_asks_while_records_may_be_lost_and_the_rest_goes_on() -> None:
+    paid = Engine("builtin", 1, billable=True)
+    history = History(evolve(AROUND, transcribers={**AROUND.transcribers, "builtin": paid}))
+    history.run(until=DIARIZATION)
+    history.events.append(("log.salvaged", {"file": "x.damaged-1-00"}))
+    plan = history.plan()
+    assert plan[TRANSCRIPTION].decision == ASK
+    assert "evt accept" in plan[TRANSCRIPTION].reason
+    assert plan.resume_point == (DIARIZATION,)
+    assert [step.stage for step in plan.asks] == [TRANSCRIPTION]
+    assert plan[MERGE].decision == WAITING
+    history.events.append(LossAccepted((history.state.seq,), "anna"))
+    assert history.plan().resume_point == (DIARIZATION, TRANSCRIPTION)
+
+
+def test_what_was_paid_and_is_there_is_reused_although_records_may_be_lost() -> None:
+    paid = Engine("builtin", 1, billable=True)
+    history = History(evolve(AROUND, transcribers={**AROUND.transcribers, "builtin": paid}))
+    history.run()
+    history.events.append(("log.recovered", {"file": "x.torn-1-00", "uncertain": True}))
+    assert history.plan().is_done
+    history.around = evolve(history.around, deliver=True, missing=frozenset({"transcription/1/out.json"}))
+    assert history.plan().is_done
+
+
+def test_a_certain_cut_loses_nothing_and_asks_nothing() -> None:
+    history = History()
+    history.events.append(("log.recovered", {"file": "x.torn-1-00", "uncertain": False}))
+    assert not history.state.uncertain

@@ -36,7 +36,7 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], follow: bool, li
     home, _ = load_home(obj["home"])
     store = Store(str(home.logs))
     chosen = [find_pipeline(written, store, home) for written in pipelines] or None
-    follower = Follower(store, chosen)
+    follower = Follower(store, chosen, newest=lines)
     found = follower.poll()
     _show(found[len(found) - min(lines, len(found)) :], as_json=as_json)
     if follow:

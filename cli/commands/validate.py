@@ -23,6 +23,7 @@ from pipeline.errors import ArtifactMismatchError, ArtifactMissingError
 from pipeline.home import Home
 from projections.events import ArtifactRef, EventDataError, from_data
 from projections.fold import fold, initial_state
+from projections.plan import NOTE
 from projections.state import PipelineState
 
 PROBLEMS_MAX = 100
@@ -154,7 +155,8 @@ def _state_problems(state: PipelineState) -> Iterator[Problem]:
     for finding in state.findings:
         yield Problem(SCHEMA, finding.text, _WRITER_UNKNOWN)
     for seq, name in state.unknown:
-        yield Problem(SCHEMA, f"record {seq} is a {name!r}", "a newer evt wrote it; install that version")
+        if not name.startswith(NOTE):
+            yield Problem(SCHEMA, f"record {seq} is a {name!r}", "a newer evt wrote it; install that version")
 
 
 def _artifact_problems(state: PipelineState, artifacts: Artifacts) -> Iterator[Problem]:
