@@ -19,7 +19,10 @@ def shared(root: Path):
 
 
 @pytest.mark.parametrize("written", [["--home", "{}", "run", "my talk.wav"], ["--home={}", "run", "my talk.wav"]])
-def test_a_home_on_a_network_file_system_is_refused_with_a_command_that_works(tmp_path: Path, written: list[str]):
+def test_a_home_on_a_network_file_system_is_refused_with_a_command_that_works(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, written: list[str]
+):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("local")))
     home = Home(tmp_path / "home")
     arguments = [part.format(home.root) for part in written]
     with pytest.raises(UnsafeFileSystemError, match="nfs4") as caught:
