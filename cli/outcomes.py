@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from attrs import define, field
@@ -14,7 +15,7 @@ from pipeline import runner
 from pipeline.delivery import Delivery
 from pipeline.runner import RunResult
 from projections.graph import TRANSCRIPTION
-from projections.plan import STALE, Plan
+from projections.plan import STALE, Plan, StagePlan
 
 _CODES = {runner.COMPLETED: OK, runner.FAILED: FAILED, runner.NEEDS_DECISION: DECISION}
 
@@ -61,7 +62,7 @@ class Outcome:
             self._take_failures(result)
         elif result.outcome == runner.NEEDS_DECISION:
             waits = (*result.plan.blocked, *result.plan.asks)
-            self.error = printable("; ".join(f"{step.stage}: {step.reason}" for step in waits))
+            self.error = printable(reasons(waits))
 
     def _take_failures(self, result: RunResult) -> None:
         """Say what failed and, unless it is the recording itself, that the same command goes on from there."""
@@ -109,6 +110,14 @@ class Outcome:
             "notes": self.notes,
             "error": self.error,
         }
+
+
+def reasons(steps: Iterable[StagePlan]) -> str:
+    """Return why stages can't go on, each reason once."""
+    by_reason: dict[str, list[str]] = {}
+    for step in steps:
+        by_reason.setdefault(step.reason, []).append(step.stage)
+    return "; ".join(f"{' and '.join(stages)}: {reason}" for reason, stages in by_reason.items())
 
 
 def tell(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:

@@ -137,6 +137,11 @@ def _outcome(data: dict[str, Any]) -> str:
     return f"{_stage(data)}: {', '.join([*facts, seconds(data['duration_s'])])}"
 
 
+def _lost_head(data: dict[str, Any]) -> str:
+    head = data["head"]
+    return f"record {head['seq']}, which the kept head named, is lost" if head else "the kept head was unreadable"
+
+
 _CAUSES = {
     "first": "for the first time",
     "named": "with other options",
@@ -149,7 +154,7 @@ _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "log.created": lambda d: f"format {d['format']} on {d['file_system']}",
     "log.recovered": lambda d: f"{d['size_bytes']} unfinished bytes set aside as {d['file']}",
     "log.salvaged": lambda d: f"the damaged log was set aside as {d['file']}",
-    "log.restored": lambda d: f"the log is older than its head, which was set aside as {d['file']}",
+    "log.restored": lambda d: f"{_lost_head(d)}; that head was set aside as {d['file']}",
     "log.sealed": lambda d: "",
     "pipeline.created": lambda d: f"{shown_name(d['input']['name'])}, {size(d['input']['size_bytes'])}",
     "input.seen": lambda d: f"also named {shown_name(d['name'])}",

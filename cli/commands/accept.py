@@ -70,7 +70,7 @@ def _of(loss: Loss) -> str:
     what = {
         "log.recovered": "a crash may have taken more than an unfinished line",
         "log.salvaged": "the log was damaged, and what was behind the damage is set aside",
-        "log.restored": "the log is older than the head that was kept",
+        "log.restored": "the head that was kept named records that the log does not have",
     }
     return f"Record {loss.seq}: {what[loss.type]} ({loss.file})."
 

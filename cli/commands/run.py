@@ -16,7 +16,7 @@ from cli.exit_codes import INTERRUPTED, TERMINATED, worst
 from cli.holder import naming_the_holder
 from cli.home import require_usable
 from cli.options import named_from, stage_options
-from cli.outcomes import Outcome, tell
+from cli.outcomes import Outcome, reasons, tell
 from cli.output import say
 from cli.progress import PlainReporter, make_reporter
 from cli.render import json_line, printable
@@ -152,11 +152,11 @@ def _as_it_is_now(item: Item, shop: Workshop) -> Recording | None:
 
 def _require_unblocked(seen: Look) -> None:
     if seen.plan.blocked:
-        reasons = "; ".join(dict.fromkeys(f"{step.stage}: {step.reason}" for step in seen.plan.blocked))
-        raise BlockedError(f"Nothing was begun, because the plan is blocked. {reasons}.")
+        raise BlockedError(f"Nothing was begun, because the plan is blocked. {reasons(seen.plan.blocked)}.")
     if seen.plan.asks and not seen.plan.resume_point:
-        reasons = "; ".join(f"{step.stage}: {step.reason}" for step in seen.plan.asks)
-        raise DecisionNeededError(f"Nothing was begun, because a decision of yours is needed. {reasons}.")
+        raise DecisionNeededError(
+            f"Nothing was begun, because a decision of yours is needed. {reasons(seen.plan.asks)}."
+        )
 
 
 def _welcome(settings: Settings, shop: Workshop, items: list[Item]) -> None:
