@@ -25,6 +25,7 @@ COMMANDS = {
     "accept": "Go on with a log of which records are lost, or may be.",
     "path": "Print where a pipeline's log and files are.",
     "doctor": "Say what works here, what is lacking, and what to do.",
+    "selftest": "Try on this disk and Python what the log promises.",
     "config": "Show every setting and where it comes from.",
     "trust": "Believe the settings file of a folder.",
 }
