@@ -16,7 +16,8 @@ from eventlog.record import Record
 from eventlog.recovery import RECOVERED
 from eventlog.selftest.bench import NAME, RUN, BrokenPromiseError
 from eventlog.selftest.sample import HAPPENED, event, short_event
-from eventlog.store import OpenLog, Store
+from eventlog.opening import OpenLog
+from eventlog.store import Store
 
 BATCH_MAX = 5
 LIMITS = 48

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from eventlog.errors import CorruptLogError, LogStorageError, WriterDeadError
+from eventlog.opening import OpenLog
 from eventlog.reader import Tail, Verdict
 from eventlog.record import Record, encode
 from eventlog.storage import LogFile, PosixLogFile, PosixStorage
-from eventlog.store import LogView, OpenLog, Store
+from eventlog.store import LogView, Store
 from eventlog.writer import Event, Writer
 
 
