@@ -100,8 +100,8 @@ class Scanner:
     prev: str = GENESIS_PREV
     _rest: bytearray = field(factory=bytearray)
     _problem: str = ""
-    _newer: bool = False
-    _tear_possible: bool = False
+    _newer: str = ""
+    _has_nul: bool = False
     _long_line_has_nul: bool | None = None
     _mark_max: int = -1
 
@@ -133,7 +133,7 @@ class Scanner:
             return None
         record, problem = (None, _TOO_LONG) if shortened else self._fit(line)
         if record is None:
-            self._problem, self._tear_possible = problem, has_nul
+            self._problem, self._has_nul = problem, has_nul
             self._weigh(line)
             return None
         self.seq, self.prev = record.seq, record.line_sha256
@@ -146,9 +146,6 @@ class Scanner:
             return None, _TOO_LONG
         try:
             record = decode(line)
-        except NewerFormatError as error:
-            self._newer = True
-            return None, str(error)
         except BadLineError as error:
             return None, str(error)
         problem = self._misfit(record)
@@ -166,10 +163,13 @@ class Scanner:
         return ""
 
     def _weigh(self, line: bytes) -> None:
-        """Look for an intact record in or behind the damage: it tells how far the log was durable."""
+        """Look for intact lines in or behind the damage: they tell how far the log was durable and who wrote it."""
         # A hole of NULs may end just where a record begins.
         for candidate in {line, line[line.rfind(b"\0") + 1 :]}:
-            self._mark_max = max(self._mark_max, durable_mark(candidate) or 0)
+            try:
+                self._mark_max = max(self._mark_max, durable_mark(candidate) or 0)
+            except NewerFormatError as error:
+                self._newer = self._newer or str(error)
 
     def _shorten(self) -> None:
         """Forget the beginning of a line longer than any record; a hole of NULs may be of any size."""
@@ -185,30 +185,30 @@ class Scanner:
 
     def _judge_damage(self, rest: bytes) -> tuple[Tail, str]:
         due = self.seq + 1
-        whole, problem = (False, self._problem) if self._problem else self._judge_rest(rest)
-        self._weigh(rest + b"\n")
+        record, problem = (None, self._problem) if self._problem else self._fit(rest + b"\n")
+        for line in _with_newline(rest):
+            self._weigh(line)
         if self._newer:
-            return Tail.NEWER, problem  # newer
+            return Tail.NEWER, self._newer  # newer
         if self._mark_max >= due:
             return Tail.CORRUPT, f"{problem}, and a later record says that it was durable"  # vouched
-        if whole and self._kept_seq() <= due:
-            return Tail.UNTERMINATED, problem  # no newline
+        if record is not None and self._kept_seq() <= due:
+            return Tail.UNTERMINATED, "only the newline of the last record is missing"  # no newline
         if self._kept_seq() >= due:
-            return Tail.CORRUPT, f"{problem}, and {self._kept_words()}"  # kept
-        return (Tail.TORN if self._tear_possible else Tail.CORRUPT), problem  # shape, hole, cut short
+            return Tail.CORRUPT, f"{problem or 'its newline is missing'}, and {self._kept_words()}"  # kept
+        return self._judge_shape(rest, problem)
 
-    def _judge_rest(self, rest: bytes) -> tuple[bool, str]:
-        """Return whether an unended last line is a whole record, and what is wrong with it."""
-        if self._long_line_has_nul is not None:
-            self._tear_possible = self._long_line_has_nul or b"\0" in rest
-            return False, _TOO_LONG
-        if self._fit(rest + b"\n")[0]:
-            return True, "only the newline of the last record is missing"
-        # A NUL in the newline's place is what a lost sector leaves, and then the record was not acknowledged.
-        if not rest.endswith(b"\0") and self._fit(rest[:-1] + b"\n")[0]:
-            return False, "the newline of the last record was changed"
-        self._tear_possible = True
-        return False, "it is incomplete"
+    def _judge_shape(self, rest: bytes, problem: str) -> tuple[Tail, str]:
+        """Judge a bad line by itself, when nothing else tells whether it was durable."""
+        if self._problem:
+            return (Tail.TORN if self._has_nul else Tail.CORRUPT), problem  # hole, shape
+        if self._long_line_has_nul or b"\0" in rest:
+            return Tail.TORN, problem  # hole
+        if len(rest) > LINE_BYTES_MAX or self._long_line_has_nul is not None:
+            return Tail.CORRUPT, _TOO_LONG  # shape
+        if any(durable_mark(line) is not None for line in _with_newline(rest)):
+            return Tail.CORRUPT, f"it is whole but for its newline, and {problem}"  # shape
+        return Tail.TORN, "it is incomplete"  # cut short
 
     def _kept_seq(self) -> int:
         return self.kept.seq if self.kept else 0
@@ -217,6 +217,11 @@ class Scanner:
         if self.kept is UNREADABLE_HEAD:
             return f"{self.pipeline}.head beside it can't be understood (if the log is whole, move that away)"
         return f"the head kept beside the log names record {self._kept_seq()}"
+
+
+def _with_newline(rest: bytes) -> tuple[bytes, bytes]:
+    """Return an unended last line as if its newline were missing, and as if another byte stood in its place."""
+    return rest + b"\n", rest[:-1] + b"\n"
 
 
 _TOO_LONG = f"it is longer than {LINE_BYTES_MAX} bytes"

@@ -141,11 +141,15 @@ def decode(line: bytes) -> Record:
 
 
 def durable_mark(line: bytes) -> int | None:
-    """Return the `dur` of a line that is intact by itself, else None."""
+    """Return the `dur` of a line that is intact by itself, else None.
+
+    Raises:
+        NewerFormatError: it is intact, and of a later version.
+    """
     try:
         return decode(line).dur
     except NewerFormatError:
-        return 0
+        raise
     except BadLineError:
         return None
 

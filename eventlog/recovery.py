@@ -15,7 +15,7 @@ from typing import Any
 
 from eventlog.place import Place
 from eventlog.reader import Head, Tail, Verdict, scan
-from eventlog.record import LINE_BYTES_MAX, Record, durable_mark
+from eventlog.record import LINE_BYTES_MAX, NewerFormatError, Record, durable_mark
 from eventlog.storage import LogFile, Storage, replace_durably
 
 RECOVERED, SALVAGED, RESTORED = "log.recovered", "log.salvaged", "log.restored"
@@ -134,5 +134,11 @@ _DESCRIBE: dict[str, Callable[[bytes, int], dict[str, Any]]] = {
 
 def _intact(content: bytes) -> int:
     """Return how many lines are records by themselves; they may be all that is left of what they say."""
-    lines = content.split(b"\n")
-    return sum(len(line) < LINE_BYTES_MAX and durable_mark(line + b"\n") is not None for line in lines)
+    return sum(len(line) < LINE_BYTES_MAX and _is_intact(line + b"\n") for line in content.split(b"\n"))
+
+
+def _is_intact(line: bytes) -> bool:
+    try:
+        return durable_mark(line) is not None
+    except NewerFormatError:
+        return True

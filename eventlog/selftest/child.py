@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from eventlog.errors import EvtError, LogStorageError, WriterDeadError
+from eventlog.opening import OpenLog
 from eventlog.record import Record
 from eventlog.recovery import RECOVERED
 from eventlog.selftest.bench import NAME, RUN, BrokenPromiseError
 from eventlog.selftest.sample import HAPPENED, event, short_event
-from eventlog.opening import OpenLog
 from eventlog.store import Store
 
 BATCH_MAX = 5
