@@ -4,7 +4,9 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: check lint test demo accuracy bench proofs docs clean
+PROOF = $(BIN)/python -m proofs
+
+.PHONY: check lint test demo accuracy bench proofs nightly mutants fuzz docs clean
 
 check: lint  ## lint, types and the fast tests: 20 seconds
 	HYPOTHESIS_PROFILE=quick $(PYTEST) -m "not slow"
@@ -28,8 +30,33 @@ bench: $(VENV)/installed  ## speed, beside the limit, in one run
 	$(BIN)/python benchmarks/append.py
 	$(BIN)/python benchmarks/convert.py
 
-proofs: $(VENV)/installed  ## kill runs at random moments and compare the transcripts: 20 minutes
-	$(BIN)/python benchmarks/kills.py
+proofs: $(VENV)/installed mutants  ## what the log promises, attacked: 45 minutes; docs/reliability.md says how
+	$(PROOF).crash --states 100000 --depth 3
+	$(PROOF).damage --corruptions 500000
+	$(PROOF).verifiers --corruptions 50000
+	$(PROOF).kills --kills 500
+	$(PROOF).syscalls
+	$(PROOF).full_disk
+	$(PROOF).writers --rounds 100
+	$(PROOF).interference
+	$(PROOF).large --megabytes 200
+	$(PROOF).runs --kills 200 --real 10
+	$(BIN)/evt selftest
+
+nightly: $(VENV)/installed  ## the same, many times over: some hours
+	$(PROOF).crash --states 2000000 --depth 4
+	$(PROOF).damage --corruptions 5000000
+	$(PROOF).verifiers --corruptions 1000000
+	$(PROOF).kills --kills 10000
+	$(PROOF).writers --rounds 1000
+	$(PROOF).large --megabytes 10000
+	HYPOTHESIS_PROFILE=nightly $(PYTEST)
+
+mutants: $(VENV)/installed  ## seeded bugs, each of which the tests must notice
+	$(PROOF).mutants
+
+fuzz: $(VENV)/installed  ## hostile bytes, guided by coverage, for an hour; needs atheris
+	$(PROOF).hostile --seconds 3600
 
 docs: $(VENV)/installed  ## write the generated pages again
 	$(BIN)/python docs/generate.py

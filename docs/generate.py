@@ -17,7 +17,7 @@ DOCS = Path(__file__).resolve().parent
 EXIT_CODES = {
     codes.OK: "Done, or there was nothing to do.",
     codes.FAILED: "Something failed; what is done is kept, and `evt run` goes on from there. "
-    "`evt validate`: a file is missing or changed.",
+    "`evt validate`: a file is missing or changed. `evt selftest`: this machine breaks a promise.",
     codes.USAGE: "The command line can't be understood.",
     codes.REFUSED: "Refused before anything was done: the recording, a setting or a folder can't be used, another "
     "run holds the log, or nothing answers to that ID.",
