@@ -18,6 +18,7 @@ from pipeline.delivery import Target, delivered_digests, stems_of
 from pipeline.errors import SourceRejectedError
 from pipeline.home import Home
 from pipeline.recordings import Recording, identify, name_of, pipeline_id_of
+from projections.events import recorded_input
 from projections.graph import EXPORT
 from projections.options import Option
 from projections.state import PipelineState
@@ -152,10 +153,13 @@ def _created(store: Store, pipeline: str) -> tuple[str, str, Path | None]:
     sha256, name, last_path = "", pipeline, None
     for record in store.stream(pipeline):
         if record.type == "pipeline.created":
-            sha256, name = record.data["input"]["sha256"], name_of(record.data["input"]["name"])
+            known = recorded_input(record.data)
+            sha256 = str(known.get("sha256"))
+            # Only a name: the log may be somebody else's, and what is delivered stays in its folder.
+            name = Path(name_of(known.get("name", pipeline)).replace("\0", "")).name
         elif record.type == "run.started" and record.data.get("input_path") is not None:
             last_path = Path(name_of(record.data["input_path"]))
-    return sha256, name, last_path
+    return sha256, name or pipeline, last_path
 
 
 def _with_stems(items: list[Item]) -> list[Item]:

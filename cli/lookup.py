@@ -12,6 +12,7 @@ from eventlog.errors import LogError, LogGoneError
 from eventlog.record import is_name
 from eventlog.store import Store
 from pipeline.home import Home
+from projections.events import recorded_input
 
 
 def find_pipeline(written: str, store: Store, home: Home) -> str:
@@ -66,7 +67,7 @@ def names(store: Store) -> Iterator[tuple[str, str]]:
         try:
             for record in store.stream(pipeline):
                 if record.type == "pipeline.created":
-                    yield pipeline, shown_name(record.data.get("input", {}).get("name"))
+                    yield pipeline, shown_name(recorded_input(record.data).get("name"))
                 elif record.type == "input.seen":
                     yield pipeline, shown_name(record.data.get("name"))
         except LogError:

@@ -35,7 +35,10 @@ def shown_error(error: Exception) -> str:
 def shown_name(name: Any) -> str:
     """Return a recorded file name for display."""
     if isinstance(name, dict):
-        return printable(bytes.fromhex(name.get("bytes_hex", "")).decode("utf-8", "backslashreplace"))
+        try:
+            name = bytes.fromhex(name.get("bytes_hex", "")).decode("utf-8", "backslashreplace")
+        except (TypeError, ValueError):
+            return printable(str(name))
     return printable(str(name)) if name is not None else "?"
 
 

@@ -256,6 +256,9 @@ def _decode_data(body: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
         fields = orjson.loads(b'{"data":%b}' % body)
     except orjson.JSONDecodeError as error:
         raise BadLineError(f"it is not JSON: {error}") from error
+    # Writers refuse deeper data; whoever shows or checks a record may then recurse. The count is the cheap look.
+    if body.count(b"[") + body.count(b"{") > DEPTH_MAX and (problem := _problem(fields, DEPTH_MAX + 1)):
+        raise BadLineError(f"it holds {problem}")
     data = fields.pop("data")
     if type(data) is not dict or not fields.keys().isdisjoint(_ENVELOPE):
         raise BadLineError("its fields are not those of a record")

@@ -48,7 +48,7 @@ class Artifacts:
         try:
             status = self.path(ref).stat()
             return stat.S_ISREG(status.st_mode) and status.st_size == ref.size_bytes
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a NUL in the path
             return False
 
     def is_whole(self, ref: ArtifactRef) -> bool:
@@ -68,9 +68,9 @@ class Artifacts:
         """
         try:
             digest = file_sha256(self.path(ref))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise ArtifactMissingError(
-                f"The file {self.path(ref)} is gone or can't be read ({error.strerror}). "
+                f"The file {self.path(ref)} is gone or can't be read ({getattr(error, 'strerror', error)}). "
                 "`evt run` makes it again if something needs it."
             ) from error
         if digest != ref.sha256:

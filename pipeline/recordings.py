@@ -20,6 +20,7 @@ from eventlog.errors import LogNotFoundError
 from eventlog.store import Store
 from pipeline.artifacts import file_sha256
 from pipeline.errors import SourceRejectedError
+from projections.events import recorded_input
 
 _RACY_S = 2.0
 """A file changed this short a while ago may change again without a new time stamp, so it is not remembered.
@@ -93,7 +94,7 @@ def pipeline_id_of(recording: Recording, store: Store) -> str:
             first = next((r for r in store.stream(pipeline) if r.type == "pipeline.created"), None)
         except LogNotFoundError:
             return pipeline
-        if first is None or first.data.get("input", {}).get("sha256") == recording.sha256:
+        if first is None or recorded_input(first.data).get("sha256") == recording.sha256:
             return pipeline
     raise AssertionError("two recordings have the same sha256")
 
@@ -107,9 +108,12 @@ def recordable_name(name: str) -> str | dict[str, str]:
     return name
 
 
-def name_of(recorded: str | dict[str, Any]) -> str:
-    """Return a file name from the log as the system knows it."""
-    return recorded if isinstance(recorded, str) else os.fsdecode(bytes.fromhex(recorded["bytes_hex"]))
+def name_of(recorded: Any) -> str:
+    """Return a file name from the log as the system knows it; what is none, as any text."""
+    try:
+        return os.fsdecode(bytes.fromhex(recorded["bytes_hex"]))
+    except (KeyError, TypeError, ValueError):
+        return str(recorded)
 
 
 def shown(path: Path | str) -> str:
@@ -125,6 +129,8 @@ def _checked_signature(path: Path) -> tuple[int, ...]:
     except OSError as error:
         reason = "There is no such file" if isinstance(error, FileNotFoundError) else error.strerror
         raise SourceRejectedError(f"{shown(path)} can't be opened: {reason}. Check the name.") from error
+    except ValueError as error:  # a NUL in a path that a log names
+        raise SourceRejectedError(f"{shown(path)} can't be a file: {error}. Check the name.") from error
     if stat.S_ISDIR(mode):
         raise SourceRejectedError(f"{shown(path)} is a folder. Name the recordings in it.")
     if not stat.S_ISREG(mode):

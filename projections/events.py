@@ -286,6 +286,12 @@ def from_data(type_name: str, data: Mapping[str, Any]) -> Event | None:
     return None if event_class is None else _build(event_class, data)
 
 
+def recorded_input(data: Mapping[str, Any]) -> Json:
+    """Return what the data of a `pipeline.created` say of the recording; nothing where they are of another form."""
+    found = data.get("input")
+    return found if isinstance(found, dict) else {}
+
+
 def _plain(value: Any) -> Any:
     if attrs.has(type(value)):
         pairs = ((field.name, getattr(value, field.name)) for field in attrs.fields(type(value)))
