@@ -7,10 +7,11 @@ docs/format.md; `Scanner.verdict` is that table, and the labels in its comments 
 from __future__ import annotations
 
 import enum
+import io
 import re
 from collections.abc import Iterable, Iterator
 
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from eventlog.record import (
     GENESIS_PREV,
@@ -19,6 +20,7 @@ from eventlog.record import (
     NewerFormatError,
     Record,
     decode,
+    decode_chain,
     durable_mark,
 )
 from eventlog.values import Value
@@ -83,7 +85,9 @@ class Verdict(Value):
 
 @define(eq=False, repr=False)
 class Scanner:
-    """Takes a log's bytes in pieces, yields its records, and judges the end. Holds one line at a time.
+    """Takes a log's bytes in pieces, yields its records, and judges the end. Holds some dozens of lines at a time.
+
+    A record is yielded when its `sum` has proved right, or when the next line's `prev` is the hash of its line.
 
     Attributes:
         pipeline: the log's name.
@@ -98,7 +102,7 @@ class Scanner:
     seq: int = 0
     offset: int = 0
     prev: str = GENESIS_PREV
-    _rest: bytearray = field(factory=bytearray)
+    _rest: bytes = b""
     _problem: str = ""
     _newer: str = ""
     _has_nul: bool = False
@@ -107,23 +111,40 @@ class Scanner:
 
     def feed(self, piece: bytes) -> Iterator[Record]:
         """Yield the records that this piece completes; after the first bad line, only look for evidence."""
-        self._rest += piece
-        start = 0
-        while (end := self._rest.find(b"\n", start)) >= 0:
-            line = bytes(self._rest[start : end + 1])
-            start = end + 1
-            if (record := self._take(line)) is not None:
-                yield record
-        del self._rest[:start]
-        self._shorten()
+        for lines in self._lines(piece):
+            for line, record in zip(lines, self._chained(lines) or map(self._take, lines), strict=True):
+                if record is not None:
+                    self.seq, self.prev = record.seq, record.line_sha256
+                    self.offset += len(line)
+                    yield record
 
     def verdict(self) -> Verdict:
         """Return how the log ends, now that all its bytes were fed."""
-        rest = bytes(self._rest)
-        damaged = bool(self._problem or rest)
-        tail, reason = self._judge_damage(rest) if damaged else self._judge_end()
+        damaged = bool(self._problem or self._rest)
+        tail, reason = self._judge_damage(self._rest) if damaged else self._judge_end()
         last = Head(self.seq, self.prev) if self.seq else None
         return Verdict(tail, self.seq, self.offset, reason, last, is_short=tail is Tail.CORRUPT and not damaged)
+
+    def _lines(self, piece: bytes) -> Iterator[list[bytes]]:
+        """Yield the lines that this piece completes, some dozens at a time; the rest waits for the next piece."""
+        stream = io.BytesIO(piece)
+        while lines := stream.readlines(_TOGETHER_BYTES):
+            lines[0] = self._rest + lines[0]
+            rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
+            if lines:
+                yield lines
+            self._rest = rest
+            self._shorten()
+
+    def _chained(self, lines: list[bytes]) -> list[Record] | None:
+        """Return the records of lines that fit one another and the log; None where each must be judged alone."""
+        if self._problem:
+            return None
+        records = decode_chain(lines, pipeline=self.pipeline, seq=self.seq, prev=self.prev)
+        named = self._kept_seq() - self.seq - 1
+        if records and 0 <= named < len(records) and self._is_replaced(records[named]):
+            return None
+        return records
 
     def _take(self, line: bytes) -> Record | None:
         has_nul = b"\0" in line or self._long_line_has_nul is True
@@ -135,9 +156,6 @@ class Scanner:
         if record is None:
             self._problem, self._has_nul = problem, has_nul
             self._weigh(line)
-            return None
-        self.seq, self.prev = record.seq, record.line_sha256
-        self.offset += len(line)
         return record
 
     def _fit(self, line: bytes) -> tuple[Record | None, str]:
@@ -158,9 +176,12 @@ class Scanner:
             return "its prev is not the hash of the line before"
         if record.pipeline != self.pipeline:
             return f"it belongs to the log {record.pipeline}"
-        if self.kept and (record.seq == self.kept.seq and record.line_sha256 != self.kept.sha256):
+        if self._is_replaced(record):
             return "the head kept beside the log names another record of this number: it or one before was replaced"
         return ""
+
+    def _is_replaced(self, record: Record) -> bool:
+        return self.kept is not None and record.seq == self.kept.seq and record.line_sha256 != self.kept.sha256
 
     def _weigh(self, line: bytes) -> None:
         """Look for intact lines in or behind the damage: they tell how far the log was durable and who wrote it."""
@@ -175,8 +196,8 @@ class Scanner:
         """Forget the beginning of a line longer than any record; a hole of NULs may be of any size."""
         excess = len(self._rest) - LINE_BYTES_MAX
         if excess > 0:
-            self._long_line_has_nul = bool(self._long_line_has_nul) or b"\0" in self._rest[:excess]
-            del self._rest[:excess]
+            self._long_line_has_nul = bool(self._long_line_has_nul) or self._rest.find(b"\0", 0, excess) >= 0
+            self._rest = self._rest[excess:]
 
     def _judge_end(self) -> tuple[Tail, str]:
         if self._kept_seq() > self.seq:
@@ -224,6 +245,8 @@ def _with_newline(rest: bytes) -> tuple[bytes, bytes]:
     return rest + b"\n", rest[:-1] + b"\n"
 
 
+_TOGETHER_BYTES = 32 * 1024
+"""Lines are decoded together in lots of about this size: more is no faster, and is held at once."""
 _TOO_LONG = f"it is longer than {LINE_BYTES_MAX} bytes"
 
 

@@ -46,6 +46,9 @@ class LogFile(Protocol):
     def size_bytes(self) -> int | None:
         """Return the size now; None if the file at the path is not this one any more."""
 
+    def end_bytes(self) -> int | None:
+        """Return the size now, wherever the path leads; None if this object lost its file. Half of `size_bytes`."""
+
     def pieces(self, offset: int = 0) -> Iterator[bytes]:
         """Yield the file's bytes from `offset`."""
 
@@ -155,6 +158,7 @@ class PosixLogFile:
         """open(O_RDWR|O_APPEND|O_CLOEXEC|O_NOFOLLOW|O_NONBLOCK) → fstat: only a regular file will do."""
         self._path = path
         self._fd = _open_regular(path, os.O_RDWR | os.O_APPEND | (os.O_CREAT if create else 0))
+        self._opened = os.fstat(self._fd)
         self._owner_pid = os.getpid()
 
     def try_lock(self) -> bool:
@@ -166,13 +170,17 @@ class PosixLogFile:
         return True
 
     def size_bytes(self) -> int | None:
-        """Fstat → stat, which must show the same inode."""
-        mine = os.fstat(self._fd)
+        """Stat, which must show the inode that was opened; as long as it is open, no other file has its number."""
         try:
-            there = os.stat(self._path, follow_symlinks=False)
+            there = os.lstat(self._path)
         except FileNotFoundError:
             return None
-        return mine.st_size if os.path.samestat(mine, there) else None
+        return there.st_size if os.path.samestat(there, self._opened) else None
+
+    def end_bytes(self) -> int | None:
+        """Fstat. Had somebody closed our descriptor, another file could have its number by now."""
+        mine = os.fstat(self._fd)
+        return mine.st_size if os.path.samestat(mine, self._opened) else None
 
     def pieces(self, offset: int = 0) -> Iterator[bytes]:
         """Pread in pieces of a mebibyte."""

@@ -5,18 +5,15 @@ A writer is made by `Store.open_writer`, which holds the lock and has judged wha
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from eventlog.errors import LogStorageError, SeqConflictError, WriterDeadError
 from eventlog.reader import Head, Verdict
-from eventlog.record import GENESIS_PREV, Record, encode
+from eventlog.record import GENESIS_PREV, Record, compose
 from eventlog.storage import LogFile
 
 Event = tuple[str, Mapping[str, Any]]
@@ -65,7 +62,8 @@ class Writer:
         self._require_no_fork()
         with self._turn:
             self._require_alive()
-            self._require_seq(expected_seq)
+            if expected_seq is not None:
+                self._require_seq(expected_seq)
             records, data = self._compose(events, run)
             if records:
                 self._write(data)
@@ -78,8 +76,8 @@ class Writer:
         self._death = self._death or "it was closed"
         self._file.close()
 
-    def _require_seq(self, expected: int | None) -> None:
-        if expected is not None and expected != self.seq:
+    def _require_seq(self, expected: int) -> None:
+        if expected != self.seq:
             raise SeqConflictError(
                 f"The log of {self.pipeline} has {self.seq} records where {expected} were expected; read it again.",
                 pipeline=self.pipeline,
@@ -92,21 +90,20 @@ class Writer:
         lines: list[bytes] = []
         prev = self._prev
         for seq, (type_, data) in enumerate(events, self.seq + 1):
-            envelope: dict[str, Any] = {
-                "seq": seq,
+            record, line = compose(
+                seq=seq,
                 # Read for each record: times of one log need not ascend, seq does.
-                "time": self._clock().isoformat(timespec="microseconds")[:26] + "Z",
-                "type": type_,
-                "pipeline": self.pipeline,
-                "run": run,
+                time=self._clock().isoformat("T", "microseconds")[:26] + "Z",
+                type=type_,
+                pipeline=self.pipeline,
+                run=run,
+                data=data,
                 # All that this writer found or acknowledged is durable; the rest of this batch isn't yet.
-                "dur": self.seq,
-                "prev": prev,
-            }
-            line = encode(data=data, **envelope)
-            prev = hashlib.sha256(line).hexdigest()
-            # What a caller folds must be what a reader will find, so the data go through their bytes.
-            records.append(Record(data=orjson.loads(line)["data"], line_sha256=prev, **envelope))
+                dur=self.seq,
+                prev=prev,
+            )
+            prev = record.line_sha256
+            records.append(record)
             lines.append(line)
         return records, b"".join(lines)
 
@@ -115,12 +112,14 @@ class Writer:
         self._death = "an earlier write was cut short"
         written = 0
         try:
-            self._require_file(self._size_bytes)
+            # By the descriptor alone, which is cheaper: bytes that somebody else appended must stop the write.
+            # Where the path leads decides only whether the write may be acknowledged.
+            _require_size(self._file.end_bytes(), self._size_bytes)
             written = self._file.append(data)
             if written != len(data):
                 raise OSError(f"only {written} of {len(data)} bytes could be written; is the disk full?")
             self._file.sync()
-            self._require_file(self._size_bytes + written)
+            _require_size(self._file.size_bytes(), self._size_bytes + written)
         except OSError as error:
             self._death = str(error)
             self._cut_back(written)
@@ -131,17 +130,10 @@ class Writer:
             ) from error
         self._death = None
 
-    def _require_file(self, size_bytes: int) -> None:
-        actual = self._file.size_bytes()
-        if actual is None:
-            raise OSError("the file was moved, replaced or deleted while it was being written")
-        if actual != size_bytes:
-            raise OSError(f"somebody else changed the file: it has {actual} bytes instead of {size_bytes}")
-
     def _cut_back(self, written: int) -> None:
         """Try to remove our half-written batch, nobody else's bytes; what this can't do, the next opening does."""
         try:
-            if written and self._file.size_bytes() == self._size_bytes + written:
+            if written and self._file.end_bytes() == self._size_bytes + written:
                 self._file.truncate(self._size_bytes)
         except OSError as error:
             self._death = f"{self._death}; then {error}"
@@ -157,3 +149,10 @@ class Writer:
                 f"The log of {self.pipeline} is closed for writing: {self._death}. Repeat the command.",
                 pipeline=self.pipeline,
             )
+
+
+def _require_size(actual: int | None, expected: int) -> None:
+    if actual is None:
+        raise OSError("the file was moved, replaced or deleted while it was being written")
+    if actual != expected:
+        raise OSError(f"somebody else changed the file: it has {actual} bytes instead of {expected}")

@@ -14,6 +14,7 @@ from eventlog.record import (
     DATA_BYTES_MAX,
     BadLineError,
     NewerFormatError,
+    compose,
     decode,
     encode,
     is_name,
@@ -49,6 +50,15 @@ def test_decoding_an_encoded_record_gives_it_back(draw, data):
     assert (record.dur, record.prev, record.extra) == (mark, prev.hex(), {})
     assert record.line_sha256 == hashlib.sha256(line).hexdigest()
     assert json.loads(line)["data"] == data
+
+
+@given(objects)
+def test_a_composed_record_is_what_a_reader_makes_of_its_line(data):
+    given_ = {"seq": 7, "time": TIME, "type": "test.happened", "pipeline": PIPELINE, "run": RUN, "dur": 5}
+    record, line = compose(**given_, data={**data, "tuple": (1, [data])}, prev="ab" * 32)
+    assert record == decode(line)
+    assert record.data["tuple"] == [1, [data]]
+    assert record.data["tuple"][1][0] is not data
 
 
 @given(objects)
@@ -136,6 +146,13 @@ def test_an_envelope_field_of_another_form_is_refused_by_name(name, value):
         line_of(**{name: value})
 
 
+@pytest.mark.parametrize("type_", ["a.b", "a." + "b" * 62, "b" * 62 + ".a", "a" + ".b1" * 21, "log_2.x_.y"])
+def test_a_type_of_words_has_up_to_64_characters(type_):
+    assert decode(line_of(type=type_)).type == type_
+    with pytest.raises(RecordRejectedError):
+        line_of(type=type_ + "b" * (65 - len(type_)))
+
+
 @pytest.mark.parametrize("text", ["", ".", "..", "a/b", "-a", "A", "a\n", "é", "a" * 65])
 def test_a_name_can_not_leave_its_folder(text):
     assert not is_name(text)
@@ -200,6 +217,17 @@ def test_a_line_with_a_right_sum_and_a_wrong_field_is_no_record(old, new):
     assert old in start
     with pytest.raises(BadLineError):
         decode(sealed(start.replace(old, new, 1)))
+
+
+def test_a_record_is_equal_by_value_can_not_be_changed_and_shows_its_fields():
+    record = decode(line_of(data={"a": 1}))
+    assert record == decode(line_of(data={"a": 1}))
+    assert record != decode(line_of(data={"a": 2}))
+    assert repr(record).startswith(f"Record(seq=1, time={TIME!r}, type='test.happened', ")
+    with pytest.raises(AttributeError):
+        record.seq = 2
+    with pytest.raises(TypeError):
+        hash(record)
 
 
 def test_unknown_fields_between_data_and_dur_are_kept():

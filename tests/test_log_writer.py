@@ -8,7 +8,7 @@ import pytest
 from eventlog.errors import LogStorageError, RecordRejectedError, SeqConflictError, WriterDeadError
 from eventlog.reader import Head, Tail
 from eventlog.record import decode
-from eventlog.storage import PosixStorage
+from eventlog.storage import PosixLogFile, PosixStorage
 from tests.support.logs import PIPELINE, RUN, store_on
 from tests.support.simfs import CrashError, SimDisk
 
@@ -205,6 +205,80 @@ def test_a_file_harmed_under_its_writer_is_noticed_before_the_next_acknowledgeme
     if harm == "extended":
         with open(path, "rb") as file:
             assert file.read() == before + b"foreign\n"
+
+
+def test_a_file_replaced_by_one_of_the_size_that_is_due_is_noticed(tmp_path):
+    store = store_on(PosixStorage(), str(tmp_path))
+    writer = store.open_writer(PIPELINE, run=RUN, create=True).writer
+    path = store.path(PIPELINE)
+    sizes = []
+    for _ in range(2):
+        sizes.append(os.path.getsize(path))
+        writer.append([EVENT], run=RUN)
+    due = os.path.getsize(path) + sizes[1] - sizes[0]
+    with open(path + ".new", "wb") as file:
+        file.write(b"x" * due)
+    os.replace(path + ".new", path)
+    with pytest.raises(LogStorageError, match="replaced"):
+        writer.append([EVENT], run=RUN)
+    writer.close()
+
+
+def test_a_file_moved_under_its_writer_keeps_what_was_acknowledged_and_no_more(tmp_path):
+    store = store_on(PosixStorage(), str(tmp_path))
+    writer = store.open_writer(PIPELINE, run=RUN, create=True).writer
+    moved = tmp_path / "moved"
+    before = content(PosixStorage(), store.path(PIPELINE))
+    os.rename(store.path(PIPELINE), moved)
+    with pytest.raises(LogStorageError, match="moved"):
+        writer.append([EVENT], run=RUN)
+    assert moved.read_bytes() == before
+    writer.close()
+
+
+def test_another_file_that_took_the_place_of_the_descriptor_is_not_written(tmp_path):
+    """As after a daemon that closed all its descriptors; the other file even has the size that is due."""
+    store = store_on(PosixStorage(), str(tmp_path))
+    writer = store.open_writer(PIPELINE, run=RUN, create=True).writer
+    other = tmp_path / "other"
+    other.write_bytes(b"x" * os.path.getsize(store.path(PIPELINE)))
+    fd = os.open(other, os.O_RDWR)
+    os.dup2(fd, writer._file._fd)
+    os.close(fd)
+    before = other.read_bytes()
+    with pytest.raises(LogStorageError):
+        writer.append([EVENT], run=RUN)
+    assert other.read_bytes() == before
+    writer.close()
+
+
+class Disturbed(PosixStorage):
+    """A disk on which somebody else appends to the log while it is synced, once told to."""
+
+    told = False
+
+    def open_log(self, path: str, *, create: bool) -> PosixLogFile:
+        storage = self
+
+        class File(PosixLogFile):
+            def sync(self) -> None:
+                if storage.told:
+                    with open(path, "ab") as file:
+                        file.write(b"foreign\n")
+                super().sync()
+
+        return File(path, create=create)
+
+
+def test_bytes_that_somebody_appends_during_a_write_stop_it_and_are_not_cut_off(tmp_path):
+    storage = Disturbed()
+    store = store_on(storage, str(tmp_path))
+    writer = store.open_writer(PIPELINE, run=RUN, create=True).writer
+    storage.told = True
+    with pytest.raises(LogStorageError, match="somebody else"):
+        writer.append([EVENT], run=RUN)
+    assert content(storage, store.path(PIPELINE)).endswith(b"foreign\n")
+    writer.close()
 
 
 def test_a_file_deleted_during_a_write_is_noticed_before_its_acknowledgement():

@@ -231,6 +231,9 @@ class SimFile:
     def size_bytes(self) -> int | None:
         return len(self.inode.seen) if self.disk._names.get(self.path) is self.inode else None
 
+    def end_bytes(self) -> int | None:
+        return len(self.inode.seen)
+
     def pieces(self, offset: int = 0) -> Iterator[bytes]:
         if content := bytes(self.inode.seen[offset:]):
             yield content
