@@ -1,6 +1,6 @@
 """Logs as the real writer leaves them, and every way to damage one: a stream of cases that any reader can be given.
 
-First the damages that can be listed (cuts, surgery, editors, sectors, bits, bytes), then random ones without end.
+Damages that can be listed (surgery, editors, sectors, cuts, bits, bytes), and random ones without end.
 The same seed gives the same cases, and a random one depends on its seed and number alone.
 """
 
@@ -15,6 +15,7 @@ import tempfile
 import textwrap
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property, lru_cache
 from typing import Any
@@ -24,12 +25,14 @@ from attrs import frozen
 from eventlog.filesystem import FileSystem
 from eventlog.reader import Head
 from eventlog.store import Store
+from proofs.report import Tally
 
-PIPELINE = "4f2a9c1b7d3e0a11"
+PIPELINE, STRANGER = "4f2a9c1b7d3e0a11", "another"
 SECTOR_BYTES = 512
 SEAL = "seal"
 """A step of a script that ends the log and keeps its head; any other step is a batch."""
 NULS = (1, 2, 511, 512, 513, 4096, 65536)
+RANDOM_EVERY = 10
 LOGS_EVERY = 500
 """How many random damages one random log is given."""
 
@@ -54,6 +57,7 @@ class Log:
     head: Head | None = None
     twin: tuple[bytes, ...] = ()
     stranger: tuple[bytes, ...] = ()
+    pipeline: str = PIPELINE
 
     @cached_property
     def content(self) -> bytes:
@@ -138,7 +142,7 @@ def written(name: str, *script: Batch | str) -> Log:
     """Return the log of a script, with a twin and a stranger of the same script, written at another time."""
     lines, head = write(script)
     twin, _ = write(script, second=7)
-    stranger, _ = write(script, pipeline="another", second=7)
+    stranger, _ = write(script, pipeline=STRANGER, second=7)
     return Log(name, tuple(lines), head, tuple(twin), tuple(stranger))
 
 
@@ -159,6 +163,16 @@ def logs() -> list[Log]:
         written("last batch over a sector", [{}], wide),
         written("batch over a sector, one more", wide, [{}]),
     ]
+
+
+def in_processes(work: Callable[[int, int], Tally], processes: int) -> Tally:
+    """Let processes share the cases: each is told with which to begin and how many steps on its next one is."""
+    whole = Tally()
+    with ProcessPoolExecutor(processes) as pool:
+        for tally in pool.map(work, range(processes), itertools.repeat(processes)):
+            whole.counts += tally.counts
+            whole.skipped = tally.skipped
+    return whole
 
 
 def cuts(log: Log) -> Iterator[Damaged]:
@@ -275,16 +289,17 @@ def _lines_of(records: list[Any], **how: Any) -> bytes:
 
 
 LISTED: dict[str, Callable[[Log], Iterator[Damaged]]] = {
-    "cut": cuts,
     "surgery": surgery,
     "splice": splices,
     "editor": editors,
     "sector": sectors,
     "NULs": nuls,
+    "cut": cuts,
     "flip": flips,
 }
-"""Every kind of damage that can be listed, the cheapest first. The other values of bytes are for one log only."""
+"""Every kind of damage that can be listed, the rarest first. The other values of bytes are for one log only."""
 VALUE, RANDOM = "value", "random"
+KINDS = (*LISTED, VALUE, RANDOM)
 
 
 def damaged(kind: str) -> Iterator[Case]:
@@ -304,25 +319,33 @@ def other_values(seed: int) -> Iterator[Case]:
             yield Case(log, VALUE, f"byte {byte} is {value}", content)
 
 
-def random_cases(seed: int, first: int = 0, step: int = 1) -> Iterator[Case]:
-    """Yield random damages to random logs; a case's number and the seed are all that it is made of."""
-    for number in itertools.count(first, step):
-        rng = random.Random(f"case {number} {seed}")
-        log = random_log(seed, number // LOGS_EVERY)
-        content = log.content
-        for _ in range(rng.choice((1, 1, 2, 3, 4))):
-            content = rng.choice(_BLOWS)(content, log, rng)
-        yield Case(log, RANDOM, f"case {number} of seed {seed}", content)
+def random_case(seed: int, number: int) -> Case:
+    """Return a random log with random damages; the seed and the case's number are all that it is made of."""
+    rng = random.Random(f"case {number} {seed}")
+    log = random_log(seed, number // LOGS_EVERY)
+    content = log.content
+    for _ in range(rng.choice((1, 1, 2, 3, 4))):
+        content = rng.choice(_BLOWS)(content, log, rng)
+    return Case(log, RANDOM, f"case {number} of seed {seed}", content)
 
 
 def corpus(seed: int, first: int = 0, step: int = 1) -> Iterator[Case]:
-    """Yield every case, listed ones first, then random ones for ever; or each `step`-th from the `first` one on."""
-    listed = itertools.chain(*map(damaged, LISTED), other_values(seed))
-    number = -1
-    for number, case in enumerate(listed):
-        if number % step == first:
-            yield case
-    yield from random_cases(seed, (first - number - 1) % step, step)
+    """Yield all listed cases, with a random one after each few, then random ones for ever.
+
+    With `first` and `step`, only each `step`-th from the `first` one on.
+    """
+    for case in itertools.islice(_cases_or_numbers(seed), first, None, step):
+        yield random_case(seed, case) if isinstance(case, int) else case
+
+
+def _cases_or_numbers(seed: int) -> Iterator[Case | int]:
+    """Yield listed cases and the numbers of random ones, which cost more to make than to pass over."""
+    numbers = itertools.count()
+    for place, case in enumerate(itertools.chain(*map(damaged, LISTED), other_values(seed)), 1):
+        yield case
+        if place % RANDOM_EVERY == 0:
+            yield next(numbers)
+    yield from numbers
 
 
 @lru_cache(maxsize=2)

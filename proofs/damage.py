@@ -10,7 +10,6 @@ import os
 import random
 import tempfile
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from eventlog.errors import CorruptLogError
 from eventlog.reader import Tail, Verdict, scan
 from eventlog.record import Record
 from eventlog.store import Store
-from proofs.corpus import PIPELINE, Case, corpus, memory_folder, store_in
+from proofs.corpus import PIPELINE, Case, corpus, in_processes, memory_folder, store_in
 from proofs.report import BrokenPromiseError, Tally, command
 
 REFUSED = "refused"
@@ -34,15 +33,10 @@ PIECES_EVERY = 10
 
 def prove(*, corruptions: int, processes: int, seed: int) -> Tally:
     """Damage logs in every way and judge each by the real reader, each fiftieth also by the real store."""
-    share = partial(_share, corruptions=corruptions, seed=seed, step=processes)
-    whole = Tally()
-    with ProcessPoolExecutor(processes) as pool:
-        for tally in pool.map(share, range(processes)):
-            whole.counts += tally.counts
-    return whole
+    return in_processes(partial(_prove, corruptions=corruptions, seed=seed), processes)
 
 
-def _share(first: int, *, corruptions: int, seed: int, step: int) -> Tally:
+def _prove(first: int, step: int, *, corruptions: int, seed: int) -> Tally:
     numbers = range(first, corruptions, step)
     return judge_all(itertools.islice(corpus(seed, first, step), len(numbers)))
 

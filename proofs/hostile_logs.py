@@ -228,11 +228,12 @@ def _of_bytes(pipeline: str) -> Iterator[tuple[str, bytes]]:
         "CR only": good.replace(b"\n", b"\r"),
         "brackets": b"[" * 300_000,
         "a good log, then a line without an end": good + b"x" * 300_000,
-        "a good log, then NULs, then a line without an end": good + bytes(300_000) + b"x" * 200_000,
+        "a good log, then NULs, then a line without an end": good + bytes(300_000) + b"x" * 600_000,
         "a good log, then a line without an end, then NULs": good + b"x" * 200_000 + bytes(300_000),
         "a good log, NULs in an endless line": good + b"x" * 140_000 + bytes(9) + b"x" * 140_000 + b"\n" + good,
         "a good log behind NULs": bytes(300_000) + good,
         "a good log twice": good + good,
+        "a good log of another name": harmless("another"),
     }.items()
 
 

@@ -1,22 +1,16 @@
-"""Bytes → records and a verdict: prefixes, changed bytes, and the decision table row by row."""
+"""Bytes → records and a verdict: prefixes, heads, and the decision table row by row. Damage: test_log_damage.py."""
 
 import hashlib
-import itertools
-import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eventlog.reader import UNREADABLE_HEAD, Head, Scanner, Tail, scan
-from eventlog.record import LINE_BYTES_MAX, decode
+from eventlog.record import LINE_BYTES_MAX
 from tests.support.logs import PIPELINE, chain, line_of
 
 SMALL = chain([1, 1, 3, 1])
-SEALED = [
-    *chain([1, 2]),
-    line_of(seq=4, type="log.sealed", dur=3, prev=decode(chain([1, 2])[-1]).line_sha256),
-]
 
 
 def judge(content: bytes, kept: Head | None = None):
@@ -41,83 +35,6 @@ def test_every_prefix_of_a_log_reads_as_a_prefix_of_its_records(batches, draw):
     assert verdict.offset == max(end for end in ends if end <= cut)
     expected = {True: Tail.CLEAN}.get(cut in ends, Tail.UNTERMINATED if cut + 1 in ends else Tail.TORN)
     assert verdict.tail is expected
-
-
-@given(
-    st.lists(
-        st.sampled_from([*SMALL, b"\0" * 700, b"x", b"\n", SMALL[0][:-1], b"y" * (LINE_BYTES_MAX + 1)]), max_size=8
-    ),
-    st.lists(st.integers(1, 3 * LINE_BYTES_MAX), max_size=6),
-)
-def test_how_a_log_is_cut_into_pieces_changes_nothing(parts, cuts):
-    whole = b"".join(parts)
-    ends = sorted({0, len(whole), *(cut % (len(whole) + 1) for cut in cuts)})
-    pieces = [whole[a:b] for a, b in itertools.pairwise(ends)]
-    assert scan(pieces, PIPELINE) == scan([whole], PIPELINE)
-
-
-@pytest.mark.parametrize("lines", [chain([1, 2]), SEALED], ids=["unsealed", "sealed"])
-def test_no_flipped_bit_goes_unnoticed(lines):
-    """Every one-bit change reads as damage, with only true records before it.
-
-    Where a flip makes the last batch look unfinished (it wrote a NUL), that is reported as torn, never clean.
-    """
-    whole = b"".join(lines)
-    truth = [hashlib.sha256(line).hexdigest() for line in lines]
-    torn = 0
-    for bit in range(len(whole) * 8):
-        changed = bytearray(whole)
-        changed[bit // 8] ^= 1 << bit % 8
-        records, verdict = scan([bytes(changed)], PIPELINE)
-        assert [record.line_sha256 for record in records] == truth[: len(records)], bit
-        assert verdict.offset <= bit // 8, bit
-        assert verdict.tail in (Tail.CORRUPT, Tail.TORN), bit
-        if verdict.tail is Tail.TORN:
-            torn += 1
-            assert bytes(changed)[bit // 8] == 0, bit
-        kept_records, kept_verdict = scan([bytes(changed)], PIPELINE, head_of(lines))
-        assert (len(kept_records), kept_verdict.tail) == (len(records), Tail.CORRUPT), bit
-    assert torn < 50
-
-
-@pytest.mark.slow
-def test_no_byte_changed_to_any_other_goes_unnoticed():
-    whole = b"".join(chain([1, 1]))
-    for place in range(len(whole)):
-        for value in range(256):
-            if value != whole[place]:
-                records, verdict = scan([whole[:place] + bytes([value]) + whole[place + 1 :]], PIPELINE)
-                assert verdict.tail in (Tail.CORRUPT, Tail.TORN), (place, value)
-                assert verdict.tail is Tail.CORRUPT or value == 0, (place, value)
-                assert verdict.offset <= place
-                assert len(records) <= 1
-
-
-@pytest.mark.parametrize("end", [b"\r\n", b"\n\n"])
-def test_a_log_that_an_editor_saved_again_is_corrupt(end):
-    whole = b"".join(SMALL).replace(b"\n", end)
-    assert judge(whole)[1].tail is Tail.CORRUPT
-    assert judge(b"\xef\xbb\xbf" + b"".join(SMALL))[1].tail is Tail.CORRUPT
-
-
-def test_deleted_doubled_and_swapped_lines_are_corrupt_but_a_missing_end_needs_a_head():
-    for n in range(len(SMALL) - 1):
-        without = SMALL[:n] + SMALL[n + 1 :]
-        doubled = [*SMALL[: n + 1], *SMALL[n:]]
-        swapped = [*SMALL[:n], SMALL[n + 1], SMALL[n], *SMALL[n + 2 :]]
-        for lines in (without, doubled, swapped):
-            count, verdict = judge(b"".join(lines))
-            assert verdict.tail is Tail.CORRUPT
-            assert count <= n + 1
-    assert judge(b"".join(SMALL[:-1]))[1].tail is Tail.CLEAN
-    assert judge(b"".join(SMALL[:-1]), head_of(SMALL))[1].tail is Tail.CORRUPT
-
-
-def test_a_line_of_the_same_number_from_another_log_is_corrupt():
-    other = chain([1, 1, 3, 1], [{"text": "other"}])
-    for n in range(1, len(SMALL)):
-        assert judge(b"".join([*SMALL[:n], other[n], *SMALL[n + 1 :]]))[1].tail is Tail.CORRUPT
-    assert judge(line_of(pipeline="another"))[1].tail is Tail.CORRUPT
 
 
 LAST = SMALL[-1]
@@ -160,6 +77,7 @@ ROWS = [
     ("shape", LAST[:-1] + b"\x0b", None, Tail.CORRUPT),
     ("shape", LAST[:50] + b"\n", None, Tail.CORRUPT),
     ("shape", b"\n", None, Tail.CORRUPT),
+    ("shape", LAST[:50] + b"\r" + LAST, None, Tail.CORRUPT),
     ("shape", SAME_BATCH, None, Tail.CORRUPT),
     ("shape", LAST[:50] + b"\n" + HOLE, None, Tail.CORRUPT),
     ("shape", b"x" * (LINE_BYTES_MAX + 1), None, Tail.CORRUPT),
@@ -173,6 +91,7 @@ ROWS = [
     ("hole", HOLE, head_of(SMALL[:-1]), Tail.TORN),
     ("cut short", LAST[:1], None, Tail.TORN),
     ("cut short", LAST[:-2], None, Tail.TORN),
+    ("cut short", LAST[:50] + b"\r" + LAST[:-2], None, Tail.TORN),
     ("cut short", LAST[:-2], head_of(SMALL[:-1]), Tail.TORN),
 ]
 
@@ -195,15 +114,6 @@ def test_an_empty_log_is_clean_and_has_no_head():
 def test_a_verdict_names_the_last_good_record():
     verdict = judge(BEFORE + LAST[:9])[1]
     assert (verdict.seq, verdict.head) == (DUE - 1, head_of(SMALL[:-1]))
-
-
-def test_a_line_of_a_gigabyte_is_never_held():
-    scanner = Scanner(PIPELINE)
-    piece = b"x" * (1 << 20)
-    for _ in range(100):
-        assert list(scanner.feed(piece)) == []
-        assert len(scanner._rest) <= LINE_BYTES_MAX
-    assert scanner.verdict().tail is Tail.CORRUPT
 
 
 def test_a_scanner_goes_on_where_another_stopped():
@@ -237,18 +147,3 @@ def test_no_flipped_bit_of_a_head_file_hides_a_lost_end():
         changed = bytearray(content)
         changed[bit // 8] ^= 1 << bit % 8
         assert judge(b"".join(SMALL[:2]), Head.from_bytes(bytes(changed)))[1].tail is Tail.CORRUPT, bit
-
-
-@pytest.mark.slow
-def test_random_damage_never_gives_a_false_record():
-    seed = random.randrange(2**32)
-    rng = random.Random(seed)
-    truth = [hashlib.sha256(line).hexdigest() for line in SMALL]
-    whole = b"".join(SMALL)
-    for _ in range(20_000):
-        a, b = sorted(rng.randrange(len(whole) + 1) for _ in range(2))
-        c, d = sorted(rng.randrange(len(whole) + 1) for _ in range(2))
-        damaged = whole[:a] + rng.choice([whole[c:d], bytes(b - a), rng.randbytes(b - a), b""]) + whole[b:]
-        records, verdict = scan([damaged], PIPELINE, head_of(SMALL))
-        assert [record.line_sha256 for record in records] == truth[: len(records)], f"seed {seed}"
-        assert damaged == whole or verdict.tail in (Tail.CORRUPT, Tail.UNTERMINATED), f"seed {seed}"
