@@ -16,6 +16,7 @@ from attrs import define, frozen
 from eventlog.record import (
     GENESIS_PREV,
     LINE_BYTES_MAX,
+    LINE_BYTES_MIN,
     BadLineError,
     NewerFormatError,
     Record,
@@ -185,6 +186,8 @@ class Scanner:
 
     def _weigh(self, line: bytes) -> None:
         """Look for intact lines in or behind the damage: they tell how far the log was durable and who wrote it."""
+        if len(line) < LINE_BYTES_MIN:
+            return
         # A hole of NULs may end just where a record begins.
         for candidate in {line, line[line.rfind(b"\0") + 1 :]}:
             try:
@@ -225,6 +228,8 @@ class Scanner:
             return (Tail.TORN if self._has_nul else Tail.CORRUPT), problem  # hole, shape
         if self._long_line_has_nul or b"\0" in rest:
             return Tail.TORN, problem  # hole
+        if _CONTROL.search(rest):
+            return Tail.CORRUPT, f"{problem}, and holds a byte that no record holds"  # shape
         if len(rest) > LINE_BYTES_MAX or self._long_line_has_nul is not None:
             return Tail.CORRUPT, _TOO_LONG  # shape
         if any(durable_mark(line) is not None for line in _with_newline(rest)):
@@ -247,6 +252,8 @@ def _with_newline(rest: bytes) -> tuple[bytes, bytes]:
 
 _TOGETHER_BYTES = 32 * 1024
 """Lines are decoded together in lots of about this size: more is no faster, and is held at once."""
+_CONTROL = re.compile(rb"[\x01-\x1f]")
+"""What stands in no record, and is no hole: another program saved the file."""
 _TOO_LONG = f"it is longer than {LINE_BYTES_MAX} bytes"
 
 

@@ -26,6 +26,8 @@ DATA_BYTES_MAX = 64 * 1024
 """Largest encoded `data`; more belongs into a file whose digest the record holds."""
 LINE_BYTES_MAX = 128 * 1024
 """No reader looks at a longer line: it leaves room for envelope fields of later versions."""
+LINE_BYTES_MIN = len('{"v":2,"sum":"0123456789abcdef"}\n')
+"""No shorter line is a record of this version or a later one."""
 DEPTH_MAX = 32
 
 _TYPE = r"[a-z][a-z0-9_]*+(?:\.[a-z][a-z0-9_]*+)++(?<![a-z0-9_.]{65})"
@@ -58,7 +60,7 @@ _SUM = re.compile(rb',"sum":"([0-9a-f]{16})"\}\n')
 _SUM_BYTES = 27
 _VERSION = re.compile(rb'\{"v":([1-9][0-9]{0,8}),')
 _PLAIN = frozenset({str, int, bool, type(None)})
-_ENVELOPE = frozenset({"v", "seq", "time", "type", "pipeline", "run", "dur", "prev", "sum"})
+_ENVELOPE = frozenset({"v", "seq", "time", "type", "pipeline", "run", "data", "dur", "prev", "sum"})
 
 # Characters that could drive a terminal, reorder its text or hide in it. orjson leaves them raw, and in JSON
 # they can only stand inside strings, so that replacing them by their escapes keeps the value.
@@ -221,16 +223,20 @@ def is_name(text: str) -> bool:
     return _NAMES["pipeline"].fullmatch(text) is not None
 
 
-def repeated_key(line: bytes) -> str | None:
-    """Return a key that stands twice in one object of an intact line; None if there is none.
+def oddity_of(line: bytes) -> str | None:
+    """Return, as a clause, what no writer of ours leaves and a reader lets pass; None if there is nothing.
 
-    No writer of ours leaves one, `decode` keeps the last, and other readers may keep the first. It costs more
-    than `decode` itself, so only a thorough check asks.
+    A wrong `sum`, which a reader need not check where the next record vouches for the line, and a key that stands
+    twice in one object, of which `decode` keeps the last and others may keep the first. It costs more than `decode`
+    itself, so only a thorough check asks.
     """
     try:
+        _check_sum(line)
         json.loads(line, object_pairs_hook=_unique)
+    except BadLineError as error:
+        return f"is odd: {error}"
     except _RepeatedKeyError as error:
-        return str(error)
+        return f"has the key {str(error)!r} twice; which one counts is undefined"
     return None
 
 
@@ -323,13 +329,25 @@ def _may_be_deep(body: str) -> bool:
 def _decode_data(body: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split what stands between `"data":` and `,"dur"` into the data and the fields that we don't know."""
     try:
+        items, extra = orjson.loads(b"[%b]" % body), {}
+    except orjson.JSONDecodeError:
+        items, extra = _decode_with_others(body)
+    # Writers refuse deeper data; whoever shows or checks a record may then recurse.
+    if _may_be_deep(body.decode()) and (problem := _problem([*items, *extra.values()], DEPTH_MAX + 1)):
+        raise BadLineError(f"it holds {problem}")
+    if len(items) != 1 or type(items[0]) is not dict:
+        raise BadLineError("its fields are not those of a record")
+    return items[0], extra
+
+
+def _decode_with_others(body: bytes) -> tuple[list[Any], dict[str, Any]]:
+    try:
         fields = orjson.loads(b'{"data":%b}' % body)
+        pairs = json.loads(b'{"data":%b}' % body, object_pairs_hook=tuple, parse_int=str, parse_float=str)
     except orjson.JSONDecodeError as error:
         raise BadLineError(f"it is not JSON: {error}") from error
-    # Writers refuse deeper data; whoever shows or checks a record may then recurse.
-    if _may_be_deep(body.decode()) and (problem := _problem(fields, DEPTH_MAX + 1)):
-        raise BadLineError(f"it holds {problem}")
-    data = fields.pop("data")
-    if type(data) is not dict or not fields.keys().isdisjoint(_ENVELOPE):
+    except RecursionError as error:
+        raise BadLineError(f"it holds more than {DEPTH_MAX} levels") from error
+    if not _ENVELOPE.isdisjoint(name for name, _ in pairs[1:]):
         raise BadLineError("its fields are not those of a record")
-    return data, fields
+    return [fields.pop("data")], fields

@@ -17,7 +17,7 @@ from attrs import frozen
 from eventlog.errors import LogError, LogNotFoundError, LogStorageError
 from eventlog.place import Place
 from eventlog.reader import UNREADABLE_HEAD, Head, Scanner, Verdict
-from eventlog.record import Record, is_name, repeated_key
+from eventlog.record import Record, is_name, oddity_of
 from eventlog.storage import PosixStorage, Signature, Storage, replace_durably
 from eventlog.values import Value
 
@@ -153,8 +153,8 @@ class Store:
     def findings(self, pipeline: str) -> list[str]:
         """Return, as sentences, what a thorough check finds beside the verdict of `read`; usually nothing.
 
-        Keys that stand twice in one object, and files that were set aside and that the log does not name, or
-        that differ from what it says of them.
+        A `sum` that is wrong although the next record vouches for its line, keys that stand twice, and files that
+        were set aside and that the log does not name, or that differ from what it says of them.
         """
         from eventlog.recovery import aside_findings
 
@@ -162,12 +162,12 @@ class Store:
         reading = self.stream(pipeline)
         named = [record for record in reading if record.type.startswith("log.")]
         with self._reading(place):
-            doubled = [
-                f"Record {seq} has the key {key!r} twice; which one counts is undefined."
+            odd = [
+                f"Record {seq} {oddity}."
                 for seq, line in enumerate(self._lines(place, reading.verdict.offset), 1)
-                if (key := repeated_key(line)) is not None
+                if (oddity := oddity_of(line + b"\n")) is not None
             ]
-            return doubled + aside_findings(self._storage, place, named)
+            return odd + aside_findings(self._storage, place, named)
 
     def open_writer(self, pipeline: str, *, run: str, create: bool = False, traces: bool = False) -> OpenLog:
         """Open a log for its only writer: lock → sync file and folder → drop caches → scan → judge → recover.

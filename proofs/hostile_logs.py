@@ -206,8 +206,10 @@ def _of_lines(pipeline: str) -> Iterator[tuple[str, bytes]]:
         prev = hashlib.sha256(line).hexdigest()
         following = with_sum(fourth + b',"dur":3,"prev":"%b"' % prev.encode())
         yield f"last line: {name}", b"".join((*good[:2], line))
-        yield f"last line but one: {name}", b"".join((*good[:2], line, following))
-        yield f"first line: {name}", line + following
+        # Readers may leave a `sum` unread where the next record vouches for the line.
+        if name != "sum of zeros":
+            yield f"last line but one: {name}", b"".join((*good[:2], line, following))
+            yield f"first line: {name}", line + following
 
 
 def _of_bytes(pipeline: str) -> Iterator[tuple[str, bytes]]:

@@ -55,7 +55,7 @@ class _Due(NamedTuple):
 
 
 _LONGEST_LINE = 131_072
-_DEEPEST = 200
+_DEEPEST = 32
 _BEYOND_EVERY_SEQ = 10**18
 _NO_HASH = "0" * 64
 _SUM_FIELD_LENGTH = 27
@@ -75,8 +75,8 @@ _LATER_START = re.compile(rb'\{"v":(?!1,)[1-9][0-9]{0,8},')
 _HEAD = re.compile(rb'\{"seq":(' + _NUMBER + rb'),"sha256":"([0-9a-f]{64})"\}\n')
 
 _FIELDS = {"v", "seq", "time", "type", "pipeline", "run", "data", "dur", "prev", "sum"}
-_KEY = re.compile(r',("(?:[^"\\]|\\.)*+")[ \t\r]*:[ \t\r]*')
-_BEHIND_BRACKET = re.compile(r"(?<=[}\]])[ \t\r]*")
+_KEY = re.compile(r'[ \t\r]*,[ \t\r]*("(?:[^"\\]|\\.)*+")[ \t\r]*:[ \t\r]*')
+_SPACE = re.compile(r"[ \t\r]*")
 # The last quote may be missing, since a pattern that failed there would be tried again from every quote.
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?')
 _BRACKET = re.compile(r"[{}\[\]]")
@@ -191,19 +191,18 @@ def _is_shallow(text: str) -> bool:
 
 
 def _members(text: str) -> list[tuple[str, object]]:
-    """Return the key and value of each member, all with a comma before; raise `ValueError` for anything else.
-
-    White space is taken where RFC 8259 has it inside a member: around its colon, and behind a value's bracket.
-    """
+    """Return the key and value of each member, all with a comma before; raise `ValueError` for anything else."""
     members, at = [], 0
+    if not text.startswith(',"data":{'):
+        raise ValueError(text)
     while at < len(text):
         key = _KEY.match(text, at)
         if key is None:
             raise ValueError(text)
         value, at = _JSON.raw_decode(text, key.end())
         members.append((_JSON.decode(key[1]), value))
-        space = _BEHIND_BRACKET.match(text, at)
-        at = space.end() if space else at
+        if (space := _SPACE.match(text, at)) is not None and space.end() == len(text):
+            at = len(text)
     return members
 
 
@@ -235,6 +234,8 @@ def _has_bad_shape(rest: bytes) -> bool:
     bad_line, ending, _ = rest.partition(b"\n")
     if b"\0" in bad_line:
         return False
+    if any(byte < 0x20 for byte in bad_line):
+        return True
     is_intact = any(_record(line + b"\n") for line in (bad_line, bad_line[:-1]))
     return bool(ending) or len(bad_line) > _LONGEST_LINE or is_intact
 

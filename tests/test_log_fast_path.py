@@ -1,7 +1,6 @@
 """Lines that are decoded together: the same records and the same verdict as line by line, whatever is wrong.
 
-The reference is docs/format.md, "How a log ends", word by word: it takes one line after the other through
-`decode`, which says what a line is, and knows nothing of pieces or short cuts.
+The reference is the second verifier, which knows nothing of pieces or short cuts, and `decode` for a line's words.
 """
 
 import hashlib
@@ -13,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventlog.reader import UNREADABLE_HEAD, Head, Scanner, Tail, scan
-from eventlog.record import LINE_BYTES_MAX, BadLineError, NewerFormatError, decode, decode_chain
+from eventlog.record import LINE_BYTES_MAX, decode, decode_chain
+from proofs.second_reader import UNREADABLE, judge
 from tests.support.logs import GENESIS_PREV, PIPELINE, RUN, chain, line_of, objects
 
 
@@ -26,86 +26,15 @@ def digest(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
-class Reference:
-    """A whole log, judged row by row of the table."""
-
-    def __init__(self, content: bytes, kept: Head | None) -> None:
-        self.kept, self.named = kept, kept.seq if kept else 0
-        self.records, self.prev, self.offset = [], GENESIS_PREV, 0
-        for line in split(content):
-            if not self.fits(line):
-                break
-            self.records.append(decode(line))
-            self.prev = digest(line)
-            self.offset += len(line)
-        self.rest = content[self.offset :]
-
-    def fits(self, line: bytes) -> bool:
-        try:
-            record = decode(line)
-        except BadLineError:
-            return False
-        return (
-            len(line) <= LINE_BYTES_MAX
-            and (record.seq, record.prev, record.pipeline) == (len(self.records) + 1, self.prev, PIPELINE)
-            and (self.named != record.seq or self.kept == Head(record.seq, record.line_sha256))
-        )
-
-    def tail(self) -> Tail:
-        due = len(self.records) + 1
-        first, *_ = split(self.rest) or [b""]
-        ended, has_nul = first.endswith(b"\n"), b"\0" in first
-        closed = first if ended else first + b"\n"
-        replaced = closed if ended or first.endswith(b"\0") else first[:-1] + b"\n"
-        if not self.rest:
-            return Tail.CORRUPT if self.named >= due else Tail.CLEAN
-        if is_newer(closed) or is_newer(replaced):
-            return Tail.NEWER
-        if any(durable(line) >= due for line in split(self.rest)):
-            return Tail.CORRUPT
-        if not ended and self.fits(closed) and self.named <= due:
-            return Tail.UNTERMINATED
-        if self.named >= due:
-            return Tail.CORRUPT
-        if (ended or self.fits(replaced) or len(first) > LINE_BYTES_MAX) and not has_nul:
-            return Tail.CORRUPT
-        return Tail.TORN
-
-
-def split(content: bytes) -> list[bytes]:
-    """Return the lines of a file, which end at `\\n` only; the last may lack it."""
-    lines = [line + b"\n" for line in content.split(b"\n")]
-    return [*lines[:-1], lines[-1][:-1]] if lines[-1] != b"\n" else lines[:-1]
-
-
-def is_newer(line: bytes) -> bool:
-    try:
-        decode(line)
-    except NewerFormatError:
-        return True
-    except BadLineError:
-        pass
-    return False
-
-
-def durable(line: bytes) -> int:
-    """Return what a line says was durable, also one right behind a NUL; -1 if it says nothing to be believed."""
-    marks = [-1]
-    for candidate in (line, line[line.rfind(b"\0") + 1 :]):
-        try:
-            marks.append(decode(candidate if candidate.endswith(b"\n") else candidate + b"\n").dur)
-        except BadLineError:
-            continue
-    return max(marks)
-
-
 def assert_as_by_reference(content: bytes, cuts: list[int], kept: Head | None) -> None:
     ends = sorted({0, len(content), *(cut % (len(content) + 1) for cut in cuts)})
     records, verdict = scan([content[a:b] for a, b in itertools.pairwise(ends)], PIPELINE, kept)
-    expected = Reference(content, kept)
-    assert records == expected.records
-    assert (verdict.tail, verdict.seq, verdict.offset) == (expected.tail(), len(records), expected.offset)
-    assert verdict.head == (Head(len(records), expected.prev) if records else None)
+    named = UNREADABLE if kept is UNREADABLE_HEAD else kept and (kept.seq, kept.sha256)
+    expected = judge(content, PIPELINE, named)
+    good = [line + b"\n" for line in content[: expected.offset].split(b"\n")[:-1]]
+    assert records == [decode(line) for line in good]
+    assert (verdict.tail.value, verdict.seq, verdict.offset) == expected
+    assert verdict.head == (Head(len(good), digest(good[-1])) if good else None)
 
 
 def forged(lines: list[bytes], place: int, old: bytes, new: bytes) -> list[bytes]:

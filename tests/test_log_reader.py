@@ -91,7 +91,12 @@ ROWS = [
     ("hole", HOLE, head_of(SMALL[:-1]), Tail.TORN),
     ("cut short", LAST[:1], None, Tail.TORN),
     ("cut short", LAST[:-2], None, Tail.TORN),
-    ("cut short", LAST[:50] + b"\r" + LAST[:-2], None, Tail.TORN),
+    ("shape", LAST[:50] + b"\r" + LAST[:-2], None, Tail.CORRUPT),
+    ("shape", line_of(seq=DUE + 7)[:-1], None, Tail.CORRUPT),
+    ("shape", line_of(seq=DUE + 7)[:-1] + b"x", None, Tail.CORRUPT),
+    ("newer", LAST[:50] + b"\n" + V2, None, Tail.NEWER),
+    ("newer", HOLE + V2[:-1], None, Tail.NEWER),
+    ("vouched", HOLE + b"\n" + LATER[:-1] + b"x", None, Tail.CORRUPT),
     ("cut short", LAST[:-2], head_of(SMALL[:-1]), Tail.TORN),
 ]
 

@@ -18,7 +18,7 @@ from eventlog.record import (
     decode,
     encode,
     is_name,
-    repeated_key,
+    oddity_of,
 )
 from tests.support.logs import PIPELINE, RUN, TIME, line_of, objects
 
@@ -247,8 +247,8 @@ def test_an_intact_line_of_a_later_version_is_told_apart_from_damage():
 def test_a_key_that_stands_twice_is_found_at_any_depth():
     twice = sealed(line_of()[:-27].replace(b'"data":{}', b'"data":{"a":[{"b":1,"b":2}]}'))
     assert decode(twice).data == {"a": [{"b": 2}]}
-    assert repeated_key(twice) == "b"
-    assert repeated_key(line_of(data={"a": {"a": 1}})) is None
+    assert "'b' twice" in oddity_of(twice)
+    assert oddity_of(line_of(data={"a": {"a": 1}})) is None
 
 
 @given(objects)
