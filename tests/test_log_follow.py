@@ -10,8 +10,8 @@ import pytest
 from eventlog.follow import Follower
 from eventlog.store import Store
 from eventlog.watch import changes
+from proofs.simfs import SimDisk
 from tests.support.logs import PIPELINE, RUN, chain, store_on
-from tests.support.simfs import SimDisk
 
 EVENT = ("test.happened", {"n": 1})
 LINES = chain([1] * 6)

@@ -12,7 +12,7 @@ from eventlog.errors import CorruptLogError, LogGoneError, LogWholeError, NewerL
 from eventlog.reader import Tail
 from eventlog.store import Store
 from tests.support.logs import PIPELINE, RUN, store_on
-from tests.support.simfs import MODES, CrashError, SimDisk
+from proofs.simfs import MODES, CrashError, SimDisk
 
 EVENT = ("test.happened", {"n": 1})
 FOLDER = f"/logs/{PIPELINE[:2]}"

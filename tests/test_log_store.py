@@ -23,8 +23,8 @@ from eventlog.reader import Tail
 from eventlog.storage import PosixStorage
 from eventlog.store import Store
 from eventlog.writer import Writer
+from proofs.simfs import SimDisk
 from tests.support.logs import PIPELINE, RUN, chain, store_on
-from tests.support.simfs import SimDisk
 
 EVENT = ("test.happened", {"n": 1})
 

@@ -9,8 +9,8 @@ from eventlog.errors import LogStorageError, RecordRejectedError, SeqConflictErr
 from eventlog.reader import Head, Tail
 from eventlog.record import decode
 from eventlog.storage import PosixLogFile, PosixStorage
+from proofs.simfs import CrashError, SimDisk
 from tests.support.logs import PIPELINE, RUN, store_on
-from tests.support.simfs import CrashError, SimDisk
 
 EVENT = ("test.happened", {"n": 1})
 

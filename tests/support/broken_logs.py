@@ -43,6 +43,8 @@ class BufferingFile(PosixLogFile):
         size = super().size_bytes()
         return None if size is None else size + len(self.held)
 
+    end_bytes = size_bytes
+
     def close(self) -> None:
         if self.held:
             super().append(self.held)
@@ -66,6 +68,8 @@ class LateFile(BufferingFile):
     def size_bytes(self) -> int | None:
         with self._turn:
             return super().size_bytes()
+
+    end_bytes = size_bytes
 
     def close(self, finally_: bool = True) -> None:
         with self._turn:
@@ -144,6 +148,8 @@ class WrappingFile(PosixLogFile):
     def size_bytes(self) -> int | None:
         size = super().size_bytes()
         return None if size is None else size + self.lacking
+
+    end_bytes = size_bytes
 
 
 class BufferingStore(Store):
