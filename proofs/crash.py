@@ -15,7 +15,6 @@ import itertools
 import multiprocessing
 import random
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 
 from attrs import define, field
 
@@ -29,7 +28,7 @@ OPEN: Step = ("open", ())
 CLOSE: Step = ("close", ())
 ALPHABET: tuple[Step, ...] = (
     ("append", (10,)),
-    ("append", (330, 330, 330)),  # three records over six sectors
+    ("append", (330, 330, 330)),  # three records over four or five sectors
     ("keep", ()),
     ("seal", ()),
     ("reopen", ()),
@@ -50,8 +49,8 @@ def prove(*, states: int, depth: int, workload: int, jobs: int, seed: int) -> Ta
     if jobs == 1:
         return _prove_share(shares[0])
     tally = Tally()
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for part in pool.map(_prove_share, shares):
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        for part in pool.imap_unordered(_prove_share, shares):
             tally.counts.update(part.counts)
     return tally
 

@@ -112,16 +112,11 @@ class Ledger:
         beyond = [] if self.submitted.startswith(found) else beyond_common_lines(found, self.submitted)
         own = _lines(self.own + _written(disk, self.mark))
         strange = [line for line in beyond if line not in own]
-        may_return = {"lie", "stale"}.intersection(disk.fired) and _lines(_written(disk)).issuperset(strange)
-        has_revenants = bool(strange and may_return)
-        require(
-            not strange or has_revenants, f"I2 recovered = a prefix of what was submitted, but for {strange[:1]}"
-        )
-        kept = len(found) - sum(map(len, beyond))
-        lacking = f"{kept} of {self.acknowledged_bytes} bytes are there"
-        require(
-            kept >= self.acknowledged_bytes or "lie" in disk.fired, f"I1 acknowledged ⊆ recovered, but {lacking}"
-        )
+        is_excused = not {"lie", "stale"}.isdisjoint(disk.fired)
+        has_revenants = bool(strange) and is_excused and _lines(_written(disk)).issuperset(strange)
+        require(has_revenants or not strange, f"I2 recovered = a prefix of what was submitted, but {strange[:1]}")
+        kept, told = len(found) - sum(map(len, beyond)), self.acknowledged_bytes
+        require(kept >= told or "lie" in disk.fired, f"I1 acknowledged ⊆ recovered, but {kept} of {told} bytes")
         return has_revenants
 
 

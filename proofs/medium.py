@@ -132,15 +132,17 @@ def stale(writes: Sequence[Write], choose: Choose) -> Fill:
     """
 
     def fill(start: int, length: int) -> bytes:
-        here = [write.data[start - write.offset :] for write in writes if write.offset <= start]
         way = choose(4)
-        pieces = [piece for piece in here if piece] if way == 0 else [write.data for write in writes if write.data]
+        here = [write.data[start - write.offset :] for write in writes if write.offset <= start]
+        pieces = [piece for piece in (here if way == 0 else [write.data for write in writes]) if piece]
         if not pieces:
             return bytes(length)
         piece = pieces[choose(len(pieces))]
         repeated = piece * (length // len(piece) + 2)
-        start_of = {2: len(repeated) - length, 3: choose(len(piece)) if way == 3 else 0}
-        return repeated[start_of.get(way, 0) :][:length]
+        if way == 2:
+            return repeated[-length:]
+        begin = choose(len(piece)) if way == 3 else 0
+        return repeated[begin : begin + length]
 
     return fill
 

@@ -15,9 +15,7 @@ from attrs import define, field
 
 from eventlog.storage import Signature
 from proofs import medium
-from proofs.medium import SECTOR, Choose, Inode, Write
-
-__all__ = ["FAULTS", "FILLS", "MODES", "SECTOR", "CrashError", "SimDisk"]
+from proofs.medium import Choose, Inode, Write
 
 MODES = ("kill", *medium.MODES)
 """What a crash leaves: see medium.py. kill: only the process died, maybe with a part of its last write taken."""

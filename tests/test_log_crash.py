@@ -90,6 +90,23 @@ def test_a_lying_disk_gives_no_false_record_and_only_an_outside_head_tells_of_ev
     assert looked_whole > 20
 
 
+def test_stale_bytes_may_bring_back_a_record_that_was_never_acknowledged():
+    """What the format can't tell, on a file system that shows old bytes: medium.py says which."""
+    disk = SimDisk()
+    life = Life(disk)
+    life.play([OPEN, ONE])
+    disk.faults = {disk.operations: "late"}  # an error, though all was written
+    life.play([ONE])
+    disk.crash("none")
+    life.play([OPEN])
+    assert len(life.told) == 2
+    disk.faults = {disk.operations + 1: "crash"}
+    life.play([ONE])
+    after = Moment(disk, life.ledger).after("size", "stale", disk.choose)
+    assert [record.data.get("n") for record in store_on(after.disk).read(PIPELINE).records] == [None, 0, 1]
+    assert Examiner("stale", Tally()).examine(after) == "revenants"
+
+
 def test_a_log_that_goes_on_after_every_kind_of_crash_is_whole():
     disk, ledger = SimDisk(choose=random.Random(1).randrange), Ledger()
     for mode in MODES * 3:
