@@ -238,9 +238,12 @@ class Life:
         """Hold the writer against I5, if there is one: an opening that failed returned none."""
         writes = len(self.disk.writes)
         for _ in range(2 if self._writer else 0):
-            with contextlib.suppress(WriterDeadError):
+            outcome = "it returned"
+            try:
                 self._alive().append([("test.happened", {})], run=RUN)
-                require(False, "I5 every call after an error raises WriterDeadError, but an append returned")
+            except LogError as error:
+                outcome = type(error).__name__
+            require(outcome == WriterDeadError.__name__, f"I5 every call after an error raises that, but {outcome}")
         require(len(self.disk.writes) == writes, "I5 nothing is written after an error")
         if self._writer:
             last = Head(self.told[-1].seq, self.told[-1].line_sha256)
