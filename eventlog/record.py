@@ -329,7 +329,8 @@ def _may_be_deep(body: str) -> bool:
 def _decode_data(body: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split what stands between `"data":` and `,"dur"` into the data and the fields that we don't know."""
     try:
-        items, extra = orjson.loads(b"[%b]" % body), {}
+        items: list[Any] = orjson.loads(b"[%b]" % body)
+        extra: dict[str, Any] = {}
     except orjson.JSONDecodeError:
         items, extra = _decode_with_others(body)
     # Writers refuse deeper data; whoever shows or checks a record may then recurse.
