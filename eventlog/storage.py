@@ -12,6 +12,7 @@ import fcntl
 import os
 import stat
 import sys
+import weakref
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -65,7 +66,7 @@ class LogFile(Protocol):
         """Forget cached pages, so that the next read shows what the disk holds."""
 
     def close(self) -> None:
-        """Release the lock and the file."""
+        """Release the lock and the file. Never fails."""
 
 
 class Storage(Protocol):
@@ -160,6 +161,7 @@ class PosixLogFile:
         self._fd = _open_regular(path, os.O_RDWR | os.O_APPEND | (os.O_CREAT if create else 0))
         self._opened = os.fstat(self._fd)
         self._owner_pid = os.getpid()
+        _open_logs.add(self)
 
     def try_lock(self) -> bool:
         """flock(LOCK_EX|LOCK_NB)."""
@@ -209,13 +211,28 @@ class PosixLogFile:
     def close(self) -> None:
         """flock(LOCK_UN) → close; a forked child only closes its copy.
 
-        The lock belongs to every copy, so that without unlocking a child that lives on would keep it.
+        The lock belongs to every copy, so that without unlocking a child that lives on would keep it. No failure
+        matters here: what was acknowledged is synced, and a close that reports an error has closed.
         """
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            if os.getpid() == self._owner_pid:
-                fcntl.flock(fd, fcntl.LOCK_UN)
-            os.close(fd)
+            with contextlib.suppress(OSError):
+                if os.getpid() == self._owner_pid:
+                    fcntl.flock(fd, fcntl.LOCK_UN)
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+_open_logs: weakref.WeakSet[PosixLogFile] = weakref.WeakSet()
+
+
+def _close_in_fork() -> None:
+    """Close a forked child's copies, with which it would keep the lock of a writer that was killed."""
+    for file in list(_open_logs):
+        file.close()
+
+
+os.register_at_fork(after_in_child=_close_in_fork)
 
 
 class PosixStorage:

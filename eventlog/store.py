@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from eventlog.errors import LogError, LogNotFoundError, LogStorageError
 from eventlog.place import Place
-from eventlog.reader import UNREADABLE_HEAD, Head, Scanner, Verdict
+from eventlog.reader import UNREADABLE_HEAD, Head, Scanner, Tail, Verdict
 from eventlog.record import Record, is_name, oddity_of
 from eventlog.storage import PosixStorage, Signature, Storage, replace_durably
 from eventlog.values import Value
@@ -43,11 +43,15 @@ class LogView(Value):
 
 
 class Reading:
-    """A log that is being read: iterate once over its good records, then ask how it ends."""
+    """A log that is being read: iterate once over its good records, then ask how it ends.
 
-    def __init__(self, records: Iterator[Record], scanner: Scanner) -> None:
+    Damage is what is seen twice: while a torn tail is cut off and written over, a reader may see half of each.
+    """
+
+    def __init__(self, records: Iterator[Record], scanner: Scanner, again: Callable[[], Reading]) -> None:
         self._records = records
         self._scanner = scanner
+        self._again = again
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the good records; raises what `Store.read` does."""
@@ -56,6 +60,14 @@ class Reading:
     @property
     def verdict(self) -> Verdict:
         """How the log ends; records that were not asked for are read and dropped."""
+        verdict = self._first_verdict
+        if verdict.tail is not Tail.CORRUPT or self._again()._first_verdict.tail is Tail.CORRUPT:
+            return verdict
+        return evolve(verdict, tail=Tail.TORN, is_short=False, reason="it was being written while it was read")
+
+    @property
+    def _first_verdict(self) -> Verdict:
+        """How the log ends at first sight."""
         for _ in self._records:
             pass
         return self._scanner.verdict()
@@ -132,7 +144,7 @@ class Store:
         with self._reading(place):
             # The head first: the log may grow in between, and a head that is behind says nothing.
             scanner = Scanner(pipeline, place.kept_head(self._storage))
-        return Reading(self.records_from(scanner), scanner)
+        return Reading(self.records_from(scanner), scanner, again=lambda: self.stream(pipeline))
 
     def records_from(self, scanner: Scanner) -> Iterator[Record]:
         """Yield the good records behind those that a scanner has seen; it then knows how far they reach.
@@ -215,8 +227,15 @@ class Store:
         return records
 
     def keep_head(self, writer: Writer) -> None:
-        """Write the head beside the log: the only defence against a lost end that leaves no other trace."""
+        """Write the head beside the log: the only defence against a lost end that leaves no other trace.
+
+        Raises:
+            WriterDeadError: the writer may write nothing any more; the head that is there may be a newer one.
+            LogStorageError: the disk failed; the head is the old one or this one.
+        """
         from eventlog import refusals
+
+        writer.require_alive()
 
         place = self._place(writer.pipeline)
         try:
@@ -260,7 +279,8 @@ class Store:
         from eventlog.opening import Opening
 
         place = self._place(pipeline)
-        system = (self._file_system or file_system_of)(place.folder)
+        with self._reading(place):
+            system = (self._file_system or file_system_of)(place.folder)
         if not system.safe and not self._unsafe_fs:
             raise refusals.unsafe(place, system)
         return Opening(place, self._storage, run, self._clock, system, self._sleep)

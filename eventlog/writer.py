@@ -71,6 +71,12 @@ class Writer:
                 self._size_bytes += len(data)
             return records
 
+    def require_alive(self) -> None:
+        """Raise WriterDeadError if it was closed, has failed, or is in a fork of the process that opened it."""
+        self._require_no_fork()
+        with self._turn:
+            self._require_alive()
+
     def close(self) -> None:
         """Release the lock and the file. A forked child only loses its copy of the file."""
         self._death = self._death or "it was closed"
