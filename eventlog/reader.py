@@ -241,7 +241,7 @@ class Scanner:
 
     def _kept_words(self) -> str:
         if self.kept is UNREADABLE_HEAD:
-            return f"{self.pipeline}.head beside it can't be understood (if the log is whole, move that away)"
+            return f"{self.pipeline}.head beside it can't be understood"
         return f"the head kept beside the log names record {self._kept_seq()}"
 
 
