@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from proofs.mutations import MUTATIONS, Mutation
@@ -31,7 +31,7 @@ KILLERS: tuple[tuple[str, ...], ...] = (
     (*_PYTEST, "tests/test_cli_salvage.py"),
 )
 """Modules and their arguments, cheapest first."""
-_TIMEOUT_S = 300
+_TIMEOUT_S = 120
 """A killer that takes longer hangs because of the bug: that kills it too."""
 
 
@@ -41,8 +41,10 @@ def prove(jobs: int, seed: int) -> Tally:
     with tempfile.TemporaryDirectory(prefix="evt-mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
         if (failing := killer_of(Path(folder) / "unchanged", None, seed)) is not None:
             raise BrokenPromiseError(f"without any bug this fails already: {failing}")
-        found = pool.map(lambda m: (m, killer_of(Path(folder) / m.name, m, seed)), MUTATIONS)
-        survivors = [mutation.name for mutation, killer in found if not told(mutation, killer, tally)]
+        trials = {pool.submit(killer_of, Path(folder) / m.name, m, seed): m for m in MUTATIONS}
+        survivors = [
+            trials[trial].name for trial in as_completed(trials) if not told(trials[trial], trial.result(), tally)
+        ]
     if survivors:
         raise BrokenPromiseError(f"{len(survivors)} of {len(MUTATIONS)} bugs survived: {', '.join(survivors)}")
     return tally

@@ -517,3 +517,24 @@ def test_a_folder_that_may_not_be_written_is_a_storage_error(tmp_path):
         out, _ = process.communicate()
     assert "permission" in out.lower()
     assert list(folder.iterdir()) == []
+
+
+class Rewritten(SimDisk):
+    """A disk of which one reading sees half of an old tail and half of a new one."""
+
+    def pieces(self, path: str, offset: int = 0):
+        content = b"".join(super().pieces(path, offset))
+        if path.endswith(".jsonl") and self.mixed:
+            self.mixed = False
+            content = content[:-40] + b"old tail" + content[-32:]
+        yield content
+
+
+def test_damage_that_is_not_there_at_a_second_look_is_a_writer_at_work():
+    disk = Rewritten()
+    disk.mixed = False
+    store = store_on(disk)
+    written(store)
+    for mixed, tail in ((True, Tail.TORN), (False, Tail.CLEAN)):
+        disk.mixed = mixed
+        assert store.read(PIPELINE).verdict.tail is tail
