@@ -23,7 +23,7 @@ from proofs.report import BrokenPromiseError, Tally, command
 ROOT = Path(__file__).resolve().parents[1]
 _NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist")
 _PYTEST = ["pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-_LOG_TESTS = ["record", "reader", "writer", "store", "salvage", "follow"]
+_LOG_TESTS = ["record", "reader", "writer", "store", "salvage", "follow", "fast_path"]
 KILLERS: tuple[tuple[str, ...], ...] = (
     ("proofs.crash", "--states", "4000", "--depth", "1"),
     ("proofs.damage", "--corruptions", "20000"),

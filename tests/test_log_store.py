@@ -17,10 +17,11 @@ from eventlog.errors import (
     LogNotFoundError,
     LogStorageError,
     UnsafeFileSystemError,
+    WriterDeadError,
 )
 from eventlog.filesystem import FileSystem
 from eventlog.reader import Tail
-from eventlog.storage import PosixStorage
+from eventlog.storage import PosixLogFile, PosixStorage
 from eventlog.store import Store
 from eventlog.writer import Writer
 from proofs.simfs import SimDisk
@@ -538,3 +539,50 @@ def test_damage_that_is_not_there_at_a_second_look_is_a_writer_at_work():
     for mixed, tail in ((True, Tail.TORN), (False, Tail.CLEAN)):
         disk.mixed = mixed
         assert store.read(PIPELINE).verdict.tail is tail
+
+
+def test_a_writer_that_is_dead_keeps_no_head_over_a_newer_one(disk):
+    store = store_on(disk)
+    first = store.open_writer(PIPELINE, run=RUN, create=True).writer
+    disk.faults = {disk.operations: "fail"}
+    with pytest.raises(LogStorageError):
+        first.append([EVENT], run=RUN)
+    first.close()
+    second = store.open_writer(PIPELINE, run="02").writer
+    second.append([EVENT], run="02")
+    store.keep_head(second)
+    with pytest.raises(WriterDeadError):
+        store.keep_head(first)
+    assert store.read_head(PIPELINE) == second.head
+    second.close()
+
+
+class ReplacedFile(PosixLogFile):
+    """A log in whose place another one is put just before it is locked, once."""
+
+    replacements = 1
+
+    def try_lock(self) -> bool:
+        if ReplacedFile.replacements and os.path.getsize(self._path):
+            ReplacedFile.replacements -= 1
+            with open(self._path, "rb") as file:
+                content = file.read()
+            with open(self._path + ".new", "wb") as file:
+                file.write(content)
+            os.replace(self._path + ".new", self._path)
+        return super().try_lock()
+
+
+class ReplacingStorage(PosixStorage):
+    def open_log(self, path: str, *, create: bool) -> PosixLogFile:
+        return ReplacedFile(path, create=create)
+
+
+def test_a_log_that_is_replaced_before_it_is_locked_is_locked_again_where_it_is_now(tmp_path):
+    written(store_on(PosixStorage(), str(tmp_path)))
+    store = store_on(ReplacingStorage(), str(tmp_path))
+    writer = store.open_writer(PIPELINE, run=RUN).writer
+    assert ReplacedFile.replacements == 0
+    assert writer.append([EVENT], run=RUN)[0].seq == 4
+    writer.close()
+    assert store.read(PIPELINE).verdict.seq == 4
