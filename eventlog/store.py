@@ -136,7 +136,12 @@ class Store:
             LogStorageError: the disk can't read it.
         """
         reading = self.stream(pipeline)
-        return LogView(list(reading), reading.verdict)
+        view = LogView(list(reading), reading._first_verdict)
+        if view.verdict.tail is Tail.CORRUPT:
+            # Damage is what is seen twice.
+            reading = self.stream(pipeline)
+            view = LogView(list(reading), reading._first_verdict)
+        return view
 
     def stream(self, pipeline: str) -> Reading:
         """Return what `read` does without holding all records at once; its errors come with the first record."""

@@ -139,7 +139,7 @@ class Writer:
     def _cut_back(self, written: int) -> None:
         """Try to remove our half-written batch, nobody else's bytes; what this can't do, the next opening does."""
         try:
-            if written and self._file.end_bytes() == self._size_bytes + written:
+            if written and self._file.size_bytes() == self._size_bytes + written:
                 self._file.truncate(self._size_bytes)
         except OSError as error:
             self._death = f"{self._death}; then {error}"

@@ -86,7 +86,7 @@ ACKNOWLEDGING = (
     Mutation(
         "cut-back-takes-foreign-bytes",
         WRITER,
-        "if written and self._file.end_bytes() == self._size_bytes + written:",
+        "if written and self._file.size_bytes() == self._size_bytes + written:",
         "if written:",
     ),
     Mutation("expected-seq-ignored", WRITER, "        if expected != self.seq:\n", "        if False:\n"),

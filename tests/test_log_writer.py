@@ -224,18 +224,6 @@ def test_a_file_replaced_by_one_of_the_size_that_is_due_is_noticed(tmp_path):
     writer.close()
 
 
-def test_a_file_moved_under_its_writer_keeps_what_was_acknowledged_and_no_more(tmp_path):
-    store = store_on(PosixStorage(), str(tmp_path))
-    writer = store.open_writer(PIPELINE, run=RUN, create=True).writer
-    moved = tmp_path / "moved"
-    before = content(PosixStorage(), store.path(PIPELINE))
-    os.rename(store.path(PIPELINE), moved)
-    with pytest.raises(LogStorageError, match="moved"):
-        writer.append([EVENT], run=RUN)
-    assert moved.read_bytes() == before
-    writer.close()
-
-
 def test_another_file_that_took_the_place_of_the_descriptor_is_not_written(tmp_path):
     """As after a daemon that closed all its descriptors; the other file even has the size that is due."""
     store = store_on(PosixStorage(), str(tmp_path))
