@@ -27,7 +27,8 @@ accuracy: $(VENV)/installed  ## error rates on real recordings; EVT_CORPUS names
 
 bench: $(VENV)/installed  ## speed, beside the limit, in one run
 	$(BIN)/python benchmarks/start.py
-	$(BIN)/python benchmarks/append.py
+	$(BIN)/python -m benchmarks.append
+	$(BIN)/python -m benchmarks.read
 	$(BIN)/python benchmarks/convert.py
 
 proofs: $(VENV)/installed mutants  ## what the log promises, attacked: 45 minutes; docs/reliability.md says how

@@ -86,25 +86,22 @@ class Opening:
     def _locked(self, *, create: bool = False, traces: bool = False) -> Iterator[LogFile]:
         """Give the locked log; whatever fails while it is opened closes it and becomes an error of ours."""
         try:
-            traces = traces or self.place.has_traces(self.storage)
-            file = self._find(create=create and not traces)
+            file = self._find(create=create, traces=traces or self.place.has_traces(self.storage))
             try:
                 yield file
             except BaseException:
                 file.close()
                 raise
-        except FileNotFoundError:
-            raise refusals.missing(self.place, gone=traces) from None
         except OSError as error:
             raise refusals.unwritable(self.place, error) from error
 
-    def _find(self, *, create: bool) -> LogFile:
+    def _find(self, *, create: bool, traces: bool) -> LogFile:
         """Open and lock the log; its folders' names are durable before it is there."""
         try:
             return self._lock(create=False)
         except FileNotFoundError:
-            if not create:
-                raise
+            if traces or not create:
+                raise refusals.missing(self.place, gone=traces) from None
         make_dirs_durably(self.storage, self.place.folder)
         return self._lock(create=True)
 

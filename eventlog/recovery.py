@@ -21,6 +21,8 @@ from eventlog.storage import LogFile, Storage, replace_durably
 RECOVERED, SALVAGED, RESTORED = "log.recovered", "log.salvaged", "log.restored"
 _TORN, _DAMAGED, _HEAD = "torn", "damaged", "head"
 _RECORD_OF = {_TORN: RECOVERED, _DAMAGED: SALVAGED, _HEAD: RESTORED}
+_WHOLE_LINE = re.compile(rb',"sum":"[0-9a-f]{16}"\}')
+"""How a record ends: behind it the newline may have been lost."""
 _ASIDE = re.compile(r"(?P<pipeline>.+)\.(?P<kind>torn|damaged|head)-(?P<number>\d+)-(?P<sum>[0-9a-f]{16})")
 
 
@@ -113,7 +115,7 @@ def _describe(storage: Storage, place: Place, match: re.Match[str]) -> dict[str,
 
 def _describe_torn(cut: bytes, offset: int) -> dict[str, Any]:
     # Only a plain prefix of one line is certainly an unfinished write; the rest may have been more.
-    return {"offset": offset, "uncertain": b"\0" in cut or b"\n" in cut}
+    return {"offset": offset, "uncertain": b"\0" in cut or b"\n" in cut or _WHOLE_LINE.search(cut) is not None}
 
 
 def _describe_damaged(whole: bytes, offset: int) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """The seeded bugs of `proofs.mutants`: mistakes that a log's code can make, and that its tests must notice.
 
 Each replaces a piece of source that stands exactly once in its file. When the code changes, the piece here changes
-with it; a test says so. Known to be no bug, and therefore not here: truncating without a sync, since the next
-opening syncs before it reads.
+with it; a test says so.
 """
 
 from __future__ import annotations
@@ -137,7 +136,7 @@ OPENING_ONES = (
         "flags | os.O_CLOEXEC | os.O_NONBLOCK",
     ),
     Mutation(
-        "gone-log-begun-anew", OPENING, "self._find(create=create and not traces)", "self._find(create=create)"
+        "gone-log-begun-anew", OPENING, "            if traces or not create:\n", "            if not create:\n"
     ),
     Mutation(
         "emptied-log-begun-anew",
@@ -184,7 +183,18 @@ RECOVERING = (
         "        return begun + recovery.unrecorded(self.storage, self.place, records)\n",
         "        return begun\n",
     ),
-    Mutation("uncertain-cut-called-certain", RECOVERY, 'b"\\0" in cut or b"\\n" in cut', "False"),
+    Mutation("uncertain-cut-called-certain", RECOVERY, 'b"\\0" in cut or b"\\n" in cut or', "False or"),
+    Mutation(
+        "cut-not-synced",
+        RECOVERY,
+        """    replace_durably(storage, _aside_path(place, _TORN, verdict.offset, cut), cut)
+    file.truncate(verdict.offset)
+    file.sync()
+""",
+        """    replace_durably(storage, _aside_path(place, _TORN, verdict.offset, cut), cut)
+    file.truncate(verdict.offset)
+""",
+    ),
     Mutation(
         "damaged-log-not-kept",
         RECOVERY,

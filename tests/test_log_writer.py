@@ -2,6 +2,7 @@
 
 import os
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
@@ -9,6 +10,7 @@ from eventlog.errors import LogStorageError, RecordRejectedError, SeqConflictErr
 from eventlog.reader import Head, Tail
 from eventlog.record import decode
 from eventlog.storage import PosixLogFile, PosixStorage
+from eventlog.store import Store
 from proofs.simfs import CrashError, SimDisk
 from tests.support.logs import PIPELINE, RUN, store_on
 
@@ -58,6 +60,17 @@ def test_changing_what_append_returned_or_took_changes_nothing_recorded(store):
     data["list"].append(2)
     assert record.data == {"list": [1]}
     writer.close()
+
+
+@pytest.mark.parametrize(
+    "now",
+    [datetime(1, 2, 3, tzinfo=UTC), datetime(2026, 11, 23, 4, 5, 6, 7, UTC), datetime.max.replace(tzinfo=UTC)],
+)
+def test_a_record_has_the_time_of_the_clock_with_six_decimals(now):
+    store = Store("/logs", storage=SimDisk(), clock=lambda: now, unsafe_fs=True)
+    writer = store.open_writer(PIPELINE, run=RUN, create=True).writer
+    time = writer.append([EVENT], run=RUN)[0].time
+    assert (datetime.fromisoformat(time), len(time)) == (now, 27)
 
 
 def test_another_expected_seq_is_a_conflict_and_nothing_is_written(store, storage_and_root):
