@@ -149,7 +149,7 @@ def sync_path(path: str | os.PathLike[str]) -> None:
         else:
             os.fsync(fd)
     finally:
-        os.close(fd)
+        _close(fd)
 
 
 class PosixLogFile:
@@ -219,8 +219,7 @@ class PosixLogFile:
             with contextlib.suppress(OSError):
                 if os.getpid() == self._owner_pid:
                     fcntl.flock(fd, fcntl.LOCK_UN)
-            with contextlib.suppress(OSError):
-                os.close(fd)
+            _close(fd)
 
 
 _open_logs: weakref.WeakSet[PosixLogFile] = weakref.WeakSet()
@@ -261,7 +260,7 @@ class PosixStorage:
                 view = view[os.write(fd, view) :]
             sync_fd(fd)
         finally:
-            os.close(fd)
+            _close(fd)
 
     def rename(self, old: str, new: str) -> None:
         """rename."""
@@ -273,7 +272,7 @@ class PosixStorage:
         try:
             yield from _pieces(fd, offset)
         finally:
-            os.close(fd)
+            _close(fd)
 
     def signature(self, path: str) -> Signature | None:
         """Stat."""
@@ -289,6 +288,12 @@ class PosixStorage:
             return sorted(os.listdir(path))
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+
+def _close(fd: int) -> None:
+    """Close a file that was only read, or that is synced: an error says nothing, and it is closed all the same."""
+    with contextlib.suppress(OSError):
+        os.close(fd)
 
 
 def _pieces(fd: int, offset: int) -> Iterator[bytes]:

@@ -35,6 +35,7 @@ class Account:
         inode: of the file that was last put in the log's place; None: that never happened.
         failed: the opener's append was refused, so that it may acknowledge nothing any more.
         kept_seq: seq of the newest head that was acknowledged.
+        undone: hashes of lines that a writer took back, since their batch had failed.
         cuts: what recoveries said to have cut off, by the name under which it must be kept.
     """
 
@@ -47,6 +48,7 @@ class Account:
     inode: int | None = None
     failed: bool = False
     kept_seq: int = 0
+    undone: set[str] = field(factory=set)
     cuts: dict[str, bytes] = field(factory=dict)
     _step: str = ""
     _is_recovering: bool = False
@@ -220,8 +222,9 @@ class Account:
 
     def _cut(self, size: int) -> None:
         require(size >= self.acknowledged, "I1", f"cut to {size} of {self.acknowledged} acknowledged bytes")
+        cut = bytes(self.submitted[size:])
+        self.undone.update(hashlib.sha256(line).hexdigest() for line in cut.splitlines(keepends=True))
         if self._is_recovering:
-            cut = bytes(self.submitted[size:])
             self.cuts[f"{self.NAME}.torn-{size}-{hashlib.sha256(cut).hexdigest()[:16]}"] = cut
         del self.submitted[size:]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -82,9 +83,8 @@ def _fill_small_disk(beginnings: list[Start], runs: int, chance: random.Random, 
     with scratch() as (folder, *_):
         mount = f'mount -t tmpfs -o size={DISK_PAGES * PAGE_BYTES} tmpfs "$0" && exec "$@"'
         behind = ["unshare", "--mount", "--map-root-user", "sh", "-c", mount, folder]
-        tried = subprocess.run([*behind, "true"], capture_output=True, text=True, check=False)
-        if tried.returncode:
-            tally.skipped.append(f"a small tmpfs: {tried.stderr.strip()}; it takes root, or user namespaces")
+        if (reason := _why_not(behind)) is not None:
+            tally.skipped.append(f"a small tmpfs: {reason}")
             return
         ends = [(s, left, text) for s in beginnings for left in range(LEFT_PAGES_MAX) for text in TEXTS_BYTES]
         with nursery(*behind) as nest:
@@ -92,6 +92,14 @@ def _fill_small_disk(beginnings: list[Start], runs: int, chance: random.Random, 
                 with case(f"{start.name}, {left} pages left, texts of {text} bytes"):
                     _fill_and_free(nest, start, folder, left, text, tally)
                 tally.add("runs on a tmpfs with some pages left")
+
+
+def _why_not(behind: list[str]) -> str | None:
+    """Return why nothing can be mounted here; None if it can."""
+    if shutil.which(behind[0]) is None:
+        return f"{behind[0]} is not installed; util-linux brings it"
+    tried = subprocess.run([*behind, "true"], capture_output=True, text=True, check=False)
+    return f"{tried.stderr.strip()}; it takes root, or user namespaces" if tried.returncode else None
 
 
 def _fill_and_free(nest: Nursery, start: Start, folder: str, left: int, text: int, tally: Tally) -> None:

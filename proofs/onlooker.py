@@ -16,17 +16,13 @@ from proofs.account import Account, content, require
 
 @define
 class Onlooker:
-    """One reader of one log.
-
-    Attributes:
-        account: of the log.
-        shown: how many records it has followed.
-    """
+    """One reader of one log, which follows it and also reads it all, again and again."""
 
     account: Account
     _follower: Follower
-    shown: int = 0
-    _unverified: list[Record] = field(factory=list)
+    _followed: list[str] = field(factory=list)
+    _new: list[Record] = field(factory=list)
+    _read: list[Record] = field(factory=list)
 
     @classmethod
     def of(cls, account: Account) -> Onlooker:
@@ -34,12 +30,8 @@ class Onlooker:
         return cls(account, Follower(account.store, [account.NAME]))
 
     def look(self, *, may_be_gone: bool) -> None:
-        """Follow, and read all; what is there is held against the account as soon as that has heard all."""
-        new = self._follower.poll()
-        seqs = [record.seq for record in new]
-        require(seqs == [*range(self.shown + 1, self.shown + len(new) + 1)], "I11", f"{seqs} follow {self.shown}")
-        self.shown += len(new)
-        self._unverified += new
+        """Follow, and read all; what was seen is held against the account as soon as that has heard all."""
+        self._new += self._follower.poll()
         try:
             view = self.account.store.read(self.account.NAME)
         except LogGoneError:
@@ -50,16 +42,23 @@ class Onlooker:
             return
         is_well = view.verdict.tail is not Tail.CORRUPT or may_be_gone
         require(is_well, "I11", f"it was read as corrupt: {view.verdict.reason}")
-        self._unverified += view.records
+        self._read += view.records
 
     def compare(self) -> None:
-        """Fail if a record was seen that nobody submitted; call it once the account has heard all there was."""
-        lines = bytes(self.account.submitted).split(b"\n")
-        for record in self._unverified:
-            line = lines[record.seq - 1] + b"\n" if record.seq < len(lines) else b""
-            is_known = hashlib.sha256(line).hexdigest() == record.line_sha256
+        """Fail if a record was seen that nobody submitted, or not once and in order; call it after hearing all."""
+        lines = bytes(self.account.submitted).split(b"\n")[:-1]
+        submitted = [hashlib.sha256(line + b"\n").hexdigest() for line in lines]
+        for record in self._new + self._read:
+            is_known = submitted[record.seq - 1 : record.seq] == [record.line_sha256]
+            is_known |= record.line_sha256 in self.account.undone
             require(is_known, "I11", f"record {record.seq} was shown, and nobody had submitted it")
-        self._unverified.clear()
+        for record in self._new:
+            # Whoever is shown a record before it is acknowledged may be shown another in its place.
+            gone, self._followed = self._followed[record.seq - 1 :], self._followed[: record.seq - 1]
+            is_next = set(gone) <= self.account.undone and len(self._followed) == record.seq - 1
+            require(is_next, "I11", f"record {record.seq} was shown behind {len(self._followed) + len(gone)}")
+            self._followed.append(record.line_sha256)
+        self._new, self._read = [], []
 
     def look_at_stillness(self) -> None:
         """Read in every way while nobody writes; nothing may change, no time of change either."""

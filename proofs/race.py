@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import define, field
 
-from proofs.account import Account, refusals, require
+from proofs.account import Account, content, refusals, require
 from proofs.onlooker import Onlooker
 from proofs.processes import Ear, Nursery, Word, require_named_end
 from proofs.report import Tally
@@ -18,6 +18,9 @@ from proofs.writer_process import Said
 
 REFUSED_S_MAX = 1.0
 LOCKED = "open: LogLockedError"
+CALM, DELETED, REPLACED = "calm", "deleted", "replaced"
+RACES = (CALM, DELETED, REPLACED)
+"""What happens to the log in a race: nothing, it is deleted and put back, or a copy is put in its place."""
 
 
 def require_told_soon(said: list[Word]) -> None:
@@ -41,7 +44,7 @@ class Race:
     account: Account
     chance: random.Random
     tally: Tally
-    is_rough: bool
+    kind: str
     ear: Ear = field(factory=Ear)
     said: list[Word] = field(factory=list)
     living: list[int] = field(factory=list)
@@ -61,7 +64,7 @@ class Race:
             pids = [self.nest.begin(self.account.order(self._steps(), **order), self.ear) for _ in range(writers)]
             self.living += pids
             acts = [self._kill, self._stop, self._let_go_on]
-            acts += [self._delete_or_put_back, self._replace] if self.is_rough else []
+            acts += {CALM: [], DELETED: [self._delete_or_put_back] * 2, REPLACED: [self._replace] * 2}[self.kind]
             for _ in range(3 * writers):
                 onlooker.look(may_be_gone=os.path.exists(self.aside))
                 self._hear(self.ear.listen(self.chance.uniform(0, 0.01)))
@@ -78,10 +81,12 @@ class Race:
 
     def _steps(self) -> list[list[Any]]:
         fork: list[Any] = ["fork", [["append", 1, 5], ["head"], ["linger"]]]
+        # Two that hold two files under one name would also write one head at the same time.
+        kept = [["head"]] if self.kind != REPLACED else []
         steps: list[list[Any]] = []
         for _ in range(4):
             work = [["append", self.chance.randint(1, 3), self.chance.randrange(200)] for _ in range(3)]
-            steps += [["open"], *work, *self.chance.choice(([], [["head"]], [fork])), ["close"]]
+            steps += [["open"], *work, *self.chance.choice(([], kept, [fork])), ["close"]]
         return steps
 
     def _hear(self, words: list[Word]) -> None:
@@ -120,15 +125,15 @@ class Race:
             self.tally.add("logs deleted and put back in a race")
 
     def _replace(self) -> None:
-        """Put a copy in the log's place while all stand still, and look whether readers change anything."""
-        if os.path.exists(self.account.path) and not os.path.exists(self.aside):
-            for pid in self.living:
-                self.nest.stop(pid)
-            self.stopped.update(self.living)
-            self._hear(self.ear.listen(0))
+        """Put a copy in the log's place while all stand still; not while it is mended, which two would then do."""
+        for pid in self.living:
+            self.nest.stop(pid)
+        self.stopped.update(self.living)
+        self._hear(self.ear.listen(0))
+        if content(self.account.path).endswith(b"\n"):
             replace(self.account)
-            self._let_go_on()
             self.tally.add("logs replaced in a race")
+        self._let_go_on()
 
     def _end(self) -> None:
         if os.path.exists(self.aside):
@@ -144,7 +149,7 @@ class Race:
         self.account.check()
         require_told_soon(self.said)
         reasons = {LOCKED, "append: WriterDeadError", "head: WriterDeadError"}
-        if self.is_rough:
+        if self.kind != CALM:
             reasons |= {f"open: {name}" for name in ("LogGoneError", "CorruptLogError", "LogStorageError")}
             reasons.add("append: LogStorageError")
         for pid in {word.pid for word in self.said}:

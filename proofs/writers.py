@@ -17,7 +17,7 @@ from typing import Any
 
 from proofs.account import Account, case, refusals, require
 from proofs.processes import Ear, Nursery, Word, live, nursery, require_named_end, scratch
-from proofs.race import LOCKED, Race, replace, require_told_soon
+from proofs.race import LOCKED, RACES, Race, replace, require_told_soon
 from proofs.report import Tally, command
 from proofs.starts import starts
 from proofs.writer_process import BEFORE_LOCK, BEFORE_OPEN, Said
@@ -38,7 +38,7 @@ def prove(*, rounds: int, seed: int) -> Tally:
                     step_by_step(nest, start.begin(root))
                 tally.add("cases step by step")
             with case(f"{start.name}; race {number}"):
-                Race(nest, start.begin(root), chance, tally, is_rough=number % 3 > 0).run()
+                Race(nest, start.begin(root), chance, tally, RACES[number % len(RACES)]).run()
             tally.add("races")
     return tally
 
