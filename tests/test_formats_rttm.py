@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,12 +20,23 @@ LINE = re.compile(
 @given(st.lists(turns, max_size=8))
 def test_turns_come_back_to_the_millisecond_ordered_by_start(some: list[Turn]) -> None:
     found = [LINE.fullmatch(line) for line in render(transcript_of(turns=tuple(some))).splitlines() if line]
-    back = [(float(f["start"]), float(f["start"]) + float(f["length"]), f["speaker"]) for f in found if f]
-    lasting = [t for t in some if round(t.end_s, 3) > round(t.start_s, 3)]
-    assert len(back) == len(found) == len(lasting)
+    back = [(milliseconds(f["start"]), milliseconds(f["length"]), f["speaker"]) for f in found if f]
+    turns_ms = [(round(t.start_s * 1000), round(t.end_s * 1000), t.speaker) for t in some]
+    lasting = [(start, end - start, speaker) for start, end, speaker in turns_ms if end > start]
+    assert len(back) == len(found)
     assert [start for start, _, _ in back] == sorted(start for start, _, _ in back)
-    expected = sorted((round(t.start_s, 3), round(t.end_s, 3), t.speaker) for t in lasting)
-    assert sorted((start, round(end, 3), speaker) for start, end, speaker in back) == expected
+    assert sorted(back) == sorted(lasting)
+
+
+@pytest.mark.parametrize("start_s", [0.0005, 0.0015, 8.0025, 1.1115])
+def test_a_border_between_two_milliseconds_is_rounded_once(start_s: float) -> None:
+    fields = LINE.fullmatch(render(transcript_of(turns=(Turn(start_s, 9.0, "A"),))).removesuffix("\n"))
+    assert fields is not None
+    assert milliseconds(fields["start"]) + milliseconds(fields["length"]) == 9000
+
+
+def milliseconds(text: str) -> int:
+    return int(text.replace(".", ""))
 
 
 @given(transcripts(any_text, any_text), any_text)

@@ -26,11 +26,12 @@ def render(transcript: Transcript) -> str:
 def _line(name: str, turn: Turn) -> str:
     channel = 1 if turn.channel is None else turn.channel + 1
     speaker = _field(turn.speaker, "UNKNOWN")
-    seconds = _milliseconds(turn) / 1000
-    return f"SPEAKER {name} {channel} {turn.start_s:.3f} {seconds:.3f} <NA> <NA> {speaker} <NA> <NA>\n"
+    start_s, length_s = round(turn.start_s * 1000) / 1000, _milliseconds(turn) / 1000
+    return f"SPEAKER {name} {channel} {start_s:.3f} {length_s:.3f} <NA> <NA> {speaker} <NA> <NA>\n"
 
 
 def _milliseconds(turn: Turn) -> int:
+    """Return the length between borders that are each rounded once, as they are written."""
     return round(turn.end_s * 1000) - round(turn.start_s * 1000)
 
 
