@@ -23,7 +23,9 @@ _TORN, _DAMAGED, _HEAD = "torn", "damaged", "head"
 _RECORD_OF = {_TORN: RECOVERED, _DAMAGED: SALVAGED, _HEAD: RESTORED}
 _WHOLE_LINE = re.compile(rb',"sum":"[0-9a-f]{16}"\}')
 """How a record ends: behind it the newline may have been lost."""
-_ASIDE = re.compile(r"(?P<pipeline>.+)\.(?P<kind>torn|damaged|head)-(?P<number>\d+)-(?P<sum>[0-9a-f]{16})")
+_ASIDE = re.compile(
+    r"(?P<pipeline>.+)\.(?P<kind>torn|damaged|head)-(?P<number>0|[1-9][0-9]{0,18})-(?P<sum>[0-9a-f]{16})"
+)
 
 
 def cut_torn_tail(storage: Storage, file: LogFile, verdict: Verdict, place: Place) -> None:
@@ -68,7 +70,7 @@ def complete_last_line(file: LogFile, place: Place, kept: Head | None) -> tuple[
 
 def unrecorded(storage: Storage, place: Place, records: Iterable[Record]) -> list[tuple[str, dict[str, Any]]]:
     """Return an event for each file that was set aside and that the log does not name yet."""
-    named = {record.data.get("file") for record in records if record.type in _RECORD_OF.values()}
+    named = _named(records)
     return [
         (_RECORD_OF[match["kind"]], _describe(storage, place, match))
         for match in _set_aside(storage, place)
@@ -84,15 +86,24 @@ def has_set_aside(storage: Storage, place: Place) -> bool:
 def aside_findings(storage: Storage, place: Place, records: Iterable[Record]) -> list[str]:
     """Return, as sentences, what is wrong with the files that were set aside for a log."""
     there = {match.group(): _describe(storage, place, match) for match in _set_aside(storage, place)}
-    named = {record.data.get("file"): record.data for record in records if record.type in _RECORD_OF.values()}
+    named = _named(records)
     missing = [f"{name}, which was set aside, is gone." for name in named if name not in there]
     unnamed = [f"The log does not name {name}, which was set aside, yet." for name in there if name not in named]
     altered = [
         f"{name}, which was set aside, was changed."
         for name, found in there.items()
-        if found["sha256"] != named.get(name, found)["sha256"]
+        if found["sha256"] != named.get(name, found).get("sha256")
     ]
     return missing + unnamed + altered
+
+
+def _named(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
+    """Return what records say of files that were set aside, by the file's name; a stranger's may say anything."""
+    return {
+        name: record.data
+        for record in records
+        if record.type in _RECORD_OF.values() and isinstance(name := record.data.get("file"), str)
+    }
 
 
 def _aside_path(place: Place, kind: str, number: int, content: bytes) -> str:

@@ -186,6 +186,15 @@ class Store:
             ]
             return odd + aside_findings(self._storage, place, named)
 
+    def has_unrecorded(self, pipeline: str) -> bool:
+        """Say whether a file was set aside that the log does not name yet: an earlier command was cut short."""
+        from eventlog.recovery import unrecorded
+
+        place = self._place(pipeline)
+        named = [record for record in self.stream(pipeline) if record.type.startswith("log.")]
+        with self._reading(place):
+            return bool(unrecorded(self._storage, place, named))
+
     def open_writer(self, pipeline: str, *, run: str, create: bool = False, traces: bool = False) -> OpenLog:
         """Open a log for its only writer: lock → sync file and folder → drop caches → scan → judge → recover.
 

@@ -160,9 +160,13 @@ class StageWork:
         calls = list(self.recorder.state.calls.values())
         if self.step.cause != REFRESH:
             return calls
-        attempts = self.recorder.state.attempts[self.step.stage]
-        done = max((attempt.number for attempt in attempts if attempt.status == SUCCEEDED), default=0)
-        return [call for call in calls if call.started.stage == self.step.stage and call.started.attempt > done]
+        since = self._refreshed_since()
+        return [call for call in calls if call.started.stage == self.step.stage and call.started.attempt > since]
+
+    def _refreshed_since(self) -> int:
+        """Return the attempt up to which answers don't count: for a refresh the last that succeeded, else none."""
+        attempts = self.recorder.state.attempts[self.step.stage] if self.step.cause == REFRESH else ()
+        return max((attempt.number for attempt in attempts if attempt.status == SUCCEEDED), default=0)
 
     def _record_reused(self, requests: Sequence[Request], kept: Mapping[str, Answer]) -> None:
         calls = {call.request: call.id for call in self._believed_calls() if call.status == SUCCEEDED}
@@ -177,15 +181,18 @@ class StageWork:
     def _found_answers(self, requests: Sequence[Request]) -> dict[str, Answer]:
         """Take up answers that are on disk and that the log no longer knows, because records of it were lost."""
         state = self.recorder.state
-        if not state.losses or self.step.cause == REFRESH:
+        if not state.losses:
             return {}
+        since = self._refreshed_since()
         known = {call.response.path for call in state.calls.values() if call.response}
         found: dict[str, Answer] = {}
         for request in requests:
             pattern = f"{self.step.stage}/*/{answer_name('*', request.digest)}"
-            for path in sorted(self.artifacts.root.glob(pattern)):
+            newest_first = sorted(self.artifacts.root.glob(pattern), key=_attempt_of, reverse=True)
+            for path in newest_first:
                 ref = stored_answer(path, request.digest, self.artifacts)
-                if ref is not None and ref.path not in known and request.digest not in found:
+                is_lost = ref is not None and ref.path not in known and _attempt_of(path) > since
+                if ref is not None and is_lost and request.digest not in found:
                     started = self._started(request)
                     self.recorder.record(started, CallSucceeded(started.call, ref, 0.0, found=True))
                     found[request.digest] = self.artifacts.read_json(ref)["answer"]
@@ -256,13 +263,19 @@ def stored_answer(path: Path, digest: str, artifacts: Artifacts) -> ArtifactRef 
     """Return the answer to a request if this file is one; it has its name only since it was whole and synced."""
     try:
         content = path.read_bytes()
-        if orjson.loads(content)["request"] != digest:
+        fields = orjson.loads(content)
+        if fields["request"] != digest or "answer" not in fields:
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return ArtifactRef(
         path.relative_to(artifacts.root).as_posix(), hashlib.sha256(content).hexdigest(), len(content)
     )
+
+
+def _attempt_of(answer: Path) -> int:
+    number = answer.parent.parent.name
+    return int(number) if number.isdecimal() else 0
 
 
 def _settled(call: Call, artifacts: Artifacts) -> CallSucceeded | CallFailed:

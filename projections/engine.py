@@ -18,7 +18,7 @@ class Engine(Value):
         word_times: a transcriber that times its words needs no turns to begin with.
         languages: the languages it can transcribe; None: any.
         network: audio leaves the machine; such an engine is never chosen by itself.
-        billable: its calls cost money; what may have been paid is never done again without asking.
+        billable: its calls cost money; while records may be lost they wait for the user's word.
         draft: its result is good enough to try evt, not to rely on; every output says so.
         by_position: its answers depend on where in the recording a chunk lies, so equal audio is no equal request.
         lacking: what is missing on this machine, with the remedy; None: ready.

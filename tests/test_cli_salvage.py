@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
@@ -143,3 +144,58 @@ def test_the_head_names_a_paid_call_before_it_is_made(evt: Evt) -> None:
     process.kill()
     process.communicate()
     assert heads["seq"] >= heads["announced"]
+
+
+def test_only_what_was_shown_is_accepted(paid: Evt) -> None:
+    """A tail that is cut by the very opening that accepts was not shown, and stays open."""
+    damage(paid, "call.started")
+    pipeline = paid.log().stem
+    paid("salvage", pipeline)
+    paid.log().with_suffix(".head").unlink()
+    with paid.log().open("ab") as file:
+        file.write(b'{"v":1\0\0')
+    said = paid("accept", pipeline, "--yes", code=5)
+    assert "since then, not accepted" in said.stderr
+    assert "ask" in paid("plan", pipeline, code=5).stdout
+    paid("accept", pipeline, "--yes")
+    assert "ask" not in paid("plan", pipeline).stdout
+
+
+def test_damage_is_not_accepted_and_the_right_command_is_named(paid: Evt) -> None:
+    damage(paid, "call.started")
+    before = paid.log().read_bytes()
+    said = paid("accept", "talk.wav", "--yes", code=4)
+    assert "evt salvage" in said.stderr
+    assert "nothing to accept" not in said.stdout
+    assert paid.log().read_bytes() == before
+
+
+def test_an_acceptance_that_was_cut_short_is_finished_by_the_same_words(paid: Evt) -> None:
+    log = paid.log()
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:9]))
+    head = log.with_suffix(".head")
+    digest = hashlib.sha256(head.read_bytes()).hexdigest()[:16]
+    head.rename(log.with_name(f"{log.stem}.head-{len(lines)}-{digest}"))
+    assert "cut short" in paid("accept", log.stem, code=5).stdout
+    paid("accept", log.stem, "--yes")
+    assert paid.types()[9:] == ["log.restored", "loss.accepted"]
+    assert "nothing to accept" in paid("accept", log.stem).stdout
+
+
+def test_answers_of_a_lost_refresh_are_found_again_too(paid: Evt) -> None:
+    first = len(paid.records())
+    paid.run("talk.wav", "--refresh", "transcription")
+    records = paid.records()
+    started = next(r["seq"] for r in records[first:] if r["type"] == "call.started")
+    lines = paid.log().read_bytes().splitlines(keepends=True)
+    lines[started - 1] = lines[started - 1].replace(b"call.started", b"kall.started", 1)
+    paid.log().write_bytes(b"".join(lines))
+    paid("salvage", paid.log().stem)
+    paid("accept", "talk.wav", "--yes")
+    paid.run("talk.wav")
+    after = paid.records()[started - 1 :]
+    calls = [r["data"]["call"] for r in after if r["type"] == "call.started"]
+    found = [r["data"]["call"] for r in after if r["type"] == "call.succeeded" and r["data"].get("found")]
+    assert calls == found
+    assert found

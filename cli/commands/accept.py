@@ -15,12 +15,14 @@ from cli.output import say
 from cli.render import json_line, printable
 from cli.wiring import identity, new_run_id, open_store
 from eventlog.opening import OpenLog
-from eventlog.reader import Tail, Verdict
+from eventlog.reader import Verdict
 from eventlog.store import Store
 from pipeline.recorder import Recorder
 from projections.events import LossAccepted
 from projections.fold import fold, initial_state
 from projections.state import Loss, PipelineState
+
+_MENDED = frozenset({"log.salvaged", "log.restored"})
 
 
 @click.command("accept", short_help="Go on with a log of which records are lost, or may be.")
@@ -39,31 +41,41 @@ def command(obj: dict[str, Any], /, pipeline: str, yes: bool, as_json: bool) -> 
     store = open_store(home, unsafe_fs=obj["unsafe_fs"])
     found = find_pipeline(pipeline, store, home)
     reading = store.stream(found)
-    state = fold(initial_state(found), reading)
-    losses = _in_words(state, reading.verdict)
+    state, verdict = fold(initial_state(found), reading), reading.verdict
+    if not verdict.is_short and (error := store.unusable(found, verdict)) is not None:
+        raise error
+    losses = _in_words(state, verdict, unrecorded=store.has_unrecorded(found))
     if not as_json:
         for line in losses or ["There is nothing to accept: as far as can be told, this log has lost nothing."]:
             say(printable(line))
-    accepted = bool(losses) and (yes or _is_asked_and_said())
+    accepted = bool(losses) and (yes or (not as_json and _is_asked_and_said()))
     if accepted:
         with naming_the_holder(store):
-            state = _accept(store, found, reading.verdict)
-        if not as_json:
-            say(f"Accepted, and recorded. `evt run {found}` goes on.")
+            state = _accept(store, found, state, verdict)
     elif losses:
         say("evt: nothing was accepted and nothing was changed; --yes accepts.", err=True)
+    if accepted and not as_json:
+        say(f"Accepted, and recorded. `evt run {found}` goes on.")
+    more = [_of(loss) for loss in state.open_losses] if accepted else []
+    for line in more:
+        say(f"evt: since then, not accepted: {printable(line)}", err=True)
     if as_json:
         say(json_line({"pipeline": found, "losses": losses, "accepted": accepted, "records": state.seq}))
-    return OK if accepted or not losses else DECISION
+    return OK if (accepted or not losses) and not more else DECISION
 
 
 def _is_asked_and_said() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty() and click.confirm("Go on with it?", err=True)
 
 
-def _in_words(state: PipelineState, verdict: Verdict) -> list[str]:
+def _in_words(state: PipelineState, verdict: Verdict, *, unrecorded: bool) -> list[str]:
     short = [f"The log ends at record {verdict.seq}: {verdict.reason}. What came behind is lost."]
-    return (short if verdict.is_short else []) + [_of(loss) for loss in state.open_losses]
+    aside = ["A command that mended this log was cut short; what it set aside will be recorded."]
+    return (
+        (short if verdict.is_short else [])
+        + (aside if unrecorded else [])
+        + [_of(loss) for loss in state.open_losses]
+    )
 
 
 def _of(loss: Loss) -> str:
@@ -75,12 +87,18 @@ def _of(loss: Loss) -> str:
     return f"Record {loss.seq}: {what[loss.type]} ({loss.file})."
 
 
-def _accept(store: Store, pipeline: str, verdict: Verdict) -> PipelineState:
+def _accept(store: Store, pipeline: str, seen: PipelineState, verdict: Verdict) -> PipelineState:
+    """Accept what was shown: the losses that were seen, and what this opening says of the head or of mending.
+
+    A tail that is cut only now was not shown, so it stays open.
+    """
     run = new_run_id()
     opened = _open(store, pipeline, verdict, run)
     try:
         recorder = Recorder(store, opened, run)
-        losses = tuple(loss.seq for loss in recorder.state.open_losses)
+        shown = {loss.seq for loss in seen.open_losses}
+        shown |= {record.seq for record in opened.records if record.run == run and record.type in _MENDED}
+        losses = tuple(loss.seq for loss in recorder.state.open_losses if loss.seq in shown)
         recorder.record(LossAccepted(losses, identity().user))
         recorder.seal() if recorder.state.was_completed else recorder.keep_head()
         return recorder.state
@@ -89,6 +107,6 @@ def _accept(store: Store, pipeline: str, verdict: Verdict) -> PipelineState:
 
 
 def _open(store: Store, pipeline: str, verdict: Verdict, run: str) -> OpenLog:
-    if verdict.tail is Tail.CORRUPT and verdict.is_short:
+    if verdict.is_short:
         return store.accept_short(pipeline, run=run)
     return store.open_writer(pipeline, run=run)

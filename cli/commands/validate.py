@@ -28,7 +28,7 @@ from projections.state import PipelineState
 
 PROBLEMS_MAX = 100
 """So many records of wrong data are named; more say nothing new."""
-_RESTORE = "restore the log from a backup; `evt salvage` or `evt accept` go on without what is lost"
+_RESTORE = "restore the log from a backup; `evt run` says which command goes on without what is lost"
 _WRITER_UNKNOWN = "find out which program wrote it"
 MISSING, CHANGED, LOG, SCHEMA = "missing", "changed", "log", "schema"
 
@@ -115,7 +115,10 @@ def _check(pipeline: str, store: Store, home: Home, expected: Head | None) -> Re
     report.problems.extend(_log_problems(verdict, expected))
     report.problems.extend(_state_problems(state))
     report.problems.extend(_artifact_problems(state, Artifacts(home.artifacts(pipeline))))
-    report.problems.extend(Problem(SCHEMA, text, _WRITER_UNKNOWN) for text in store.findings(pipeline))
+    try:
+        report.problems.extend(Problem(SCHEMA, text, _WRITER_UNKNOWN) for text in store.findings(pipeline))
+    except LogStorageError as error:
+        report.problems.append(Problem(LOG, str(error), "mend that, and look again"))
     if verdict.tail in {Tail.TORN, Tail.UNTERMINATED}:
         report.notes.append(
             f"in progress: the last line (byte {verdict.offset}) is not whole yet; "
