@@ -66,7 +66,7 @@ class Opening:
                 self._require_usable(verdict)
             if verdict.tail is Tail.CORRUPT and not verdict.is_short:
                 recovery.set_damaged_aside(self.storage, file, verdict, self.place)
-            elif not recovery.unrecorded(self.storage, self.place, records):
+            elif not recovery.is_half_mended(self.storage, self.place, records, kept):
                 raise refusals.whole(self.place, verdict)
             self._drop_head(kept, verdict)
             return self._opened_with_new_head(file)

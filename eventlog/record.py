@@ -103,25 +103,6 @@ class Record(NamedTuple):
     extra: Mapping[str, Any] = MappingProxyType({})
 
 
-def encode(
-    *,
-    seq: int,
-    time: str,
-    type: str,  # noqa: A002 - the envelope's own word
-    pipeline: str,
-    run: str,
-    data: Mapping[str, Any],
-    dur: int,
-    prev: str,
-) -> bytes:
-    """Return the line of a record, its newline included.
-
-    Raises:
-        RecordRejectedError: the event can't be a record; the message names the field.
-    """
-    return compose(seq=seq, time=time, type=type, pipeline=pipeline, run=run, data=data, dur=dur, prev=prev)[1]
-
-
 def compose(
     *,
     seq: int,
@@ -133,7 +114,11 @@ def compose(
     dur: int,
     prev: str,
 ) -> tuple[Record, bytes]:
-    """Return a new record, as `decode` will find it, and its line. Raises what `encode` does."""
+    """Return a new record, as `decode` will find it, and its line.
+
+    Raises:
+        RecordRejectedError: the event can't be a record; the message names the field.
+    """
     start = f'{{"v":1,"seq":{seq},"time":"{time}","type":"{type}","pipeline":"{pipeline}","run":"{run}","data":'
     body = _encode_data(data, type, pipeline)
     head = b'%b%b,"dur":%d,"prev":"%b"' % (start.encode("utf-8", "replace"), body, dur, prev.encode())
@@ -145,6 +130,11 @@ def compose(
     # Not the caller's own data: those may still change, and a tuple among them comes back as a list.
     found = orjson.loads(body)
     return Record(seq, time, type, pipeline, run, found, dur, prev, digest.hexdigest(), {}), head + end
+
+
+def encode(**fields: Any) -> bytes:
+    """Return the line of a record; its fields, and what is raised, are those of `compose`."""
+    return compose(**fields)[1]
 
 
 def decode(line: bytes) -> Record:

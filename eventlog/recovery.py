@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from eventlog.place import Place
@@ -76,6 +76,12 @@ def unrecorded(storage: Storage, place: Place, records: Iterable[Record]) -> lis
         for match in _set_aside(storage, place)
         if match.group() not in named
     ]
+
+
+def is_half_mended(storage: Storage, place: Place, records: Sequence[Record], kept: Head | None) -> bool:
+    """Say whether a mending was cut short: before its record, or after it and before the new head."""
+    recorded = kept is None and bool(records) and records[-1].type in {SALVAGED, RESTORED}
+    return recorded or bool(unrecorded(storage, place, records))
 
 
 def has_set_aside(storage: Storage, place: Place) -> bool:

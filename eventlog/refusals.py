@@ -32,7 +32,7 @@ def corrupt(place: Place, verdict: Verdict) -> CorruptLogError:
     """Say where a log is damaged, and how to go on."""
     what, remedy = "is damaged", f"set it aside and go on with what is good: `evt salvage {place.pipeline}`"
     if verdict.is_short:
-        what, remedy = "ends too early", f"go on with the log as it is: `evt accept {place.pipeline}`"
+        what, remedy = "seems to end too early", f"go on with the log as it is: `evt accept {place.pipeline}`"
     return CorruptLogError(
         f"The log {place.log} {what} at record {verdict.seq + 1} (byte {verdict.offset}): {verdict.reason}. "
         f"Nothing was changed, and `evt show {place.pipeline}` reports the {verdict.seq} records before it. "

@@ -210,3 +210,17 @@ def require_gone_on(disk: SimDisk, act: str, evidence: bytes, good: bytes) -> No
     again = store.open_writer(PIPELINE, run="04")
     assert again.records == opened.records
     again.writer.close()
+
+
+def test_a_salvage_that_died_before_its_new_head_is_finished_by_the_same_word(disk):
+    store = store_on(disk)
+    damage(disk, store, write(store), record=3)
+    opened = store.salvage(PIPELINE, run="02")
+    opened.writer.close()
+    disk.remove(store.path(PIPELINE).replace(".jsonl", ".head"))
+    again = store.salvage(PIPELINE, run="03")
+    assert again.records == opened.records
+    assert store.read_head(PIPELINE) == again.writer.head
+    again.writer.close()
+    with pytest.raises(LogWholeError):
+        store.salvage(PIPELINE, run="04")

@@ -69,7 +69,7 @@ def _is_asked_and_said() -> bool:
 
 
 def _in_words(state: PipelineState, verdict: Verdict, *, unrecorded: bool) -> list[str]:
-    short = [f"The log ends at record {verdict.seq}: {verdict.reason}. What came behind is lost."]
+    short = [f"The log ends at record {verdict.seq}: {verdict.reason}. Whatever came behind is lost."]
     aside = ["A command that mended this log was cut short; what it set aside will be recorded."]
     return (
         (short if verdict.is_short else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from cli.render import json_line
 from cli.system import is_locked
 from eventlog.errors import EvtError
 from eventlog.reader import Head, Tail
+from eventlog.storage import sync_path
 from eventlog.store import Store
 
 
@@ -60,9 +62,14 @@ def _head(store: Store, pipeline: str) -> Head | None:
     Raises:
         LogError: the log is damaged; no head of it may be passed on.
     """
+    path = store.path(pipeline)
     verdict = store.stream(pipeline).verdict
     if (error := store.unusable(pipeline, verdict)) is not None:
         raise error
-    if verdict.tail is Tail.CLEAN and not is_locked(store.path(pipeline)):
-        return verdict.head
-    return store.read_head(pipeline)
+    # Where the system can't tell whether somebody writes, somebody may.
+    if verdict.tail is not Tail.CLEAN or is_locked(path) is not False:
+        return store.read_head(pipeline)
+    # A writer that was killed may have left what it had not synced yet.
+    sync_path(path)
+    sync_path(os.path.dirname(path))
+    return verdict.head
