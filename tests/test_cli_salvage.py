@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
 
@@ -211,3 +212,15 @@ def test_of_a_log_that_is_being_written_the_head_that_was_kept_is_printed(paid: 
     finally:
         opened.writer.close()
     assert paid("head").stdout != printed
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "link"])
+def test_one_head_that_is_no_file_hides_no_other_pipeline(paid: Evt, kind: str) -> None:
+    paid.speech("other.wav", seed=1)
+    head = paid.log().with_suffix(".head")
+    paid.run("other.wav")
+    head.unlink()
+    {"fifo": os.mkfifo, "folder": os.mkdir, "link": lambda path: os.symlink("/etc/hosts", path)}[kind](head)
+    reports = paid.json("validate", code=4)
+    assert {report["pipeline"]: report["ok"] for report in reports}[head.stem] is False
+    assert sum(report["ok"] for report in reports) == 1

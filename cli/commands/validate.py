@@ -105,8 +105,8 @@ def _check(pipeline: str, store: Store, home: Home, expected: Head | None) -> Re
         gone = f"the log {store.path(pipeline)} is gone, its files are still there"
         return Report(pipeline, 0, 0, [Problem(LOG, gone, "restore it from a backup, or remove the files")])
     problems: list[Problem] = []
-    reading = store.stream(pipeline)
     try:
+        reading = store.stream(pipeline)
         state = fold(initial_state(pipeline), _checked(reading, expected, problems))
     except (LogGoneError, LogStorageError) as error:
         return Report(pipeline, 0, 0, [Problem(LOG, str(error), "mend the disk, or restore the log from a backup")])
