@@ -86,7 +86,7 @@ class Opening:
     def _locked(self, *, create: bool = False, traces: bool = False) -> Iterator[LogFile]:
         """Give the locked log; whatever fails while it is opened closes it and becomes an error of ours."""
         try:
-            file = self._find(create=create, traces=traces or self.place.has_traces(self.storage))
+            file = self._find(create=create, traces=traces or recovery.has_traces(self.storage, self.place))
             try:
                 yield file
             except BaseException:

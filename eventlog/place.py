@@ -39,9 +39,3 @@ class Place(Value):
             return Head.from_bytes(b"".join(storage.pieces(self.head)))
         except FileNotFoundError:
             return None
-
-    def has_traces(self, storage: Storage) -> bool:
-        """Say whether something is left here that only a log of this name can have left."""
-        from eventlog.recovery import has_set_aside
-
-        return self.kept_head(storage) is not None or has_set_aside(storage, self)

@@ -84,9 +84,9 @@ def is_half_mended(storage: Storage, place: Place, records: Sequence[Record], ke
     return recorded or bool(unrecorded(storage, place, records))
 
 
-def has_set_aside(storage: Storage, place: Place) -> bool:
-    """Say whether anything was ever set aside for a log: then there was one."""
-    return any(_set_aside(storage, place))
+def has_traces(storage: Storage, place: Place) -> bool:
+    """Say whether something is left that only a log of this name can have left: a head, or what was set aside."""
+    return place.kept_head(storage) is not None or any(_set_aside(storage, place))
 
 
 def aside_findings(storage: Storage, place: Place, records: Iterable[Record]) -> list[str]:

@@ -315,9 +315,9 @@ class Store:
         try:
             yield
         except FileNotFoundError:
-            from eventlog import refusals
+            from eventlog import recovery, refusals
 
-            raise refusals.missing(place, gone=place.has_traces(self._storage)) from None
+            raise refusals.missing(place, gone=recovery.has_traces(self._storage, place)) from None
         except OSError as error:
             from eventlog import refusals
 

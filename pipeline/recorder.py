@@ -36,12 +36,10 @@ class Recorder:
                     # Nothing vouches for the newest batch but the head, and this one must not be lost unseen.
                     self._store.keep_head(self._writer)
 
-    def keep_head(self) -> None:
-        """Keep the head beside the log, at the end of a run that leaves the pipeline unfinished."""
+    def finish(self) -> None:
+        """Keep the head beside the log, after a seal if the pipeline was ever finished; nothing follows."""
         with self._lock:
-            self._store.keep_head(self._writer)
-
-    def seal(self) -> None:
-        """End the log of a finished pipeline; its head is kept too."""
-        with self._lock:
-            self._state = fold(self._state, self._store.seal(self._writer, run=self.run))
+            if self._state.was_completed:
+                self._state = fold(self._state, self._store.seal(self._writer, run=self.run))
+            else:
+                self._store.keep_head(self._writer)

@@ -446,12 +446,8 @@ class _Run:
         return NEEDS_DECISION if (plan.blocked or plan.asks) and not has_failed else FAILED
 
     def _finish(self, outcome: str, start_s: float) -> None:
-        was_completed = self.state.was_completed
         self.recorder.record(RunFinished(outcome, self._since(start_s)))
-        if outcome == COMPLETED or was_completed:
-            self.recorder.seal()
-        else:
-            self.recorder.keep_head()
+        self.recorder.finish()
 
 
 def _succeeded(work: StageWork, result: StageResult, duration_s: float) -> StageSucceeded:

@@ -180,23 +180,25 @@ class StageWork:
 
     def _found_answers(self, requests: Sequence[Request]) -> dict[str, Answer]:
         """Take up answers that are on disk and that the log no longer knows, because records of it were lost."""
-        state = self.recorder.state
-        if not state.losses:
+        if not self.recorder.state.losses:
             return {}
-        since = self._refreshed_since()
-        known = {call.response.path for call in state.calls.values() if call.response}
         found: dict[str, Answer] = {}
-        for request in requests:
-            pattern = f"{self.step.stage}/*/{answer_name('*', request.digest)}"
-            newest_first = sorted(self.artifacts.root.glob(pattern), key=_attempt_of, reverse=True)
-            for path in newest_first:
-                ref = stored_answer(path, request.digest, self.artifacts)
-                is_lost = ref is not None and ref.path not in known and _attempt_of(path) > since
-                if ref is not None and is_lost and request.digest not in found:
-                    started = self._started(request)
-                    self.recorder.record(started, CallSucceeded(started.call, ref, 0.0, found=True))
-                    found[request.digest] = self.artifacts.read_json(ref)["answer"]
+        for digest, request in {request.digest: request for request in requests}.items():
+            if (ref := self._lost_answer(digest)) is not None:
+                started = self._started(request)
+                self.recorder.record(started, CallSucceeded(started.call, ref, 0.0, found=True))
+                found[digest] = self.artifacts.read_json(ref)["answer"]
         return found
+
+    def _lost_answer(self, digest: str) -> ArtifactRef | None:
+        """Return the newest answer to a request that is on disk and that no record names."""
+        known = {call.response.path for call in self.recorder.state.calls.values() if call.response}
+        paths = self.artifacts.root.glob(f"{self.step.stage}/*/{answer_name('*', digest)}")
+        counted = [path for path in paths if _attempt_of(path) > self._refreshed_since()]
+        refs = (
+            stored_answer(path, digest, self.artifacts) for path in sorted(counted, key=_attempt_of, reverse=True)
+        )
+        return next((ref for ref in refs if ref is not None and ref.path not in known), None)
 
     def _started(self, request: Request) -> CallStarted:
         with self._lock:

@@ -18,8 +18,8 @@ def main() -> None:
     # Instrumented while they are imported, so nothing of ours may be imported before.
     with atheris.instrument_imports(include=["eventlog.record", "eventlog.reader"]):
         from proofs.corpus import PIPELINE
-        from proofs.hostile import require_verdict
         from proofs.hostile_logs import chained, starts
+        from proofs.hostile_verdict import require_verdict
 
     def one(data: bytes) -> None:
         kind, cut, content = data[:1], sum(data[:20]), data[1:]

@@ -23,6 +23,7 @@ from proofs import hostile
 from proofs.corpus import PIPELINE
 from proofs.hostile_commands import HARMLESS, commands_in_a_process
 from proofs.hostile_logs import VALUES, chained, harmless, logs, starts, with_sum
+from proofs.hostile_verdict import require_verdict
 from tests.support.cli import Evt
 from tests.support.logs import line_of, objects
 
@@ -53,7 +54,7 @@ heads = st.none() | st.builds(Head, st.integers(1, 4), st.binary(min_size=32, ma
 def test_any_bytes_in_any_pieces_give_one_verdict_and_no_exception(
     content: bytes, cuts: list[int], kept: Head | None
 ) -> None:
-    hostile.require_verdict(content, [cut % (len(content) + 1) for cut in cuts], kept)
+    require_verdict(content, [cut % (len(content) + 1) for cut in cuts], kept)
 
 
 def test_every_hostile_log_gives_one_verdict_however_it_is_cut() -> None:
@@ -62,7 +63,7 @@ def test_every_hostile_log_gives_one_verdict_however_it_is_cut() -> None:
     found = set()
     for name, content in logs(PIPELINE):
         cuts = [*(rng.randint(0, len(content)) for _ in range(4)), *range(0, len(content), 50_000)]
-        found.add(hostile.require_verdict(content, cuts, what=f"{name} (seed {seed})").tail)
+        found.add(require_verdict(content, cuts, what=f"{name} (seed {seed})").tail)
     assert found == {Tail.CLEAN, Tail.CORRUPT, Tail.TORN, Tail.NEWER}
 
 

@@ -13,7 +13,7 @@ from eventlog.errors import CorruptLogError, LogGoneError, LogWholeError, NewerL
 from eventlog.reader import Tail
 from eventlog.store import Store
 from proofs.simfs import MODES, CrashError, SimDisk
-from tests.support.logs import PIPELINE, RUN, store_on
+from tests.support.logs import PIPELINE, store_on, write_log
 
 EVENT = ("test.happened", {"n": 1})
 FOLDER = f"/logs/{PIPELINE[:2]}"
@@ -24,14 +24,9 @@ def disk() -> SimDisk:
     return SimDisk()
 
 
-def write(store: Store, *, events: int = 4, head: bool = True) -> list[bytes]:
+def write(store: Store, *, head: bool = True) -> list[bytes]:
     """Write a log and return its lines."""
-    writer = store.open_writer(PIPELINE, run=RUN, create=True).writer
-    for _ in range(events):
-        writer.append([EVENT], run=RUN)
-    if head:
-        store.keep_head(writer)
-    writer.close()
+    write_log(store, events=4, head=head)
     return content(store).splitlines(keepends=True)
 
 

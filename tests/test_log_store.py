@@ -23,7 +23,7 @@ from eventlog.reader import Tail
 from eventlog.storage import PosixLogFile, PosixStorage
 from eventlog.store import Store
 from proofs.simfs import SimDisk
-from tests.support.logs import PIPELINE, RUN, chain, store_on
+from tests.support.logs import PIPELINE, RUN, chain, store_on, write_log
 
 EVENT = ("test.happened", {"n": 1})
 
@@ -41,14 +41,7 @@ def disk():
 
 
 def written(store: Store, *, events: int = 2, head: bool = False) -> str:
-    """Write a log and return its path."""
-    writer = store.open_writer(PIPELINE, run=RUN, create=True).writer
-    for _ in range(events):
-        writer.append([EVENT], run=RUN)
-    if head:
-        store.keep_head(writer)
-    writer.close()
-    return store.path(PIPELINE)
+    return write_log(store, events=events, head=head)
 
 
 def test_a_new_log_begins_with_what_its_disk_promises(store):

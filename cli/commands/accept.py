@@ -100,7 +100,7 @@ def _accept(store: Store, pipeline: str, seen: PipelineState, verdict: Verdict) 
         shown |= {record.seq for record in opened.records if record.run == run and record.type in _MENDED}
         losses = tuple(loss.seq for loss in recorder.state.open_losses if loss.seq in shown)
         recorder.record(LossAccepted(losses, identity().user))
-        recorder.seal() if recorder.state.was_completed else recorder.keep_head()
+        recorder.finish()
         return recorder.state
     finally:
         opened.writer.close()

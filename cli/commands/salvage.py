@@ -37,8 +37,7 @@ def command(obj: dict[str, Any], /, pipeline: str, as_json: bool) -> None:
     try:
         recorder = Recorder(store, opened, run)
         said = [record for record in opened.records if record.run == run and record.type.startswith("log.")]
-        if recorder.state.was_completed:
-            recorder.seal()
+        recorder.finish()
     finally:
         opened.writer.close()
     folder = os.path.dirname(store.path(found))

@@ -36,6 +36,17 @@ def store_on(storage: Storage, root: str = "/logs") -> Store:
     )
 
 
+def write_log(store: Store, *, events: int, head: bool) -> str:
+    """Write a log of so many events, each a batch, and return its path."""
+    writer = store.open_writer(PIPELINE, run=RUN, create=True).writer
+    for _ in range(events):
+        writer.append([("test.happened", {"n": 1})], run=RUN)
+    if head:
+        store.keep_head(writer)
+    writer.close()
+    return store.path(PIPELINE)
+
+
 def line_of(**changed: Any) -> bytes:
     """Return one record's line with these fields changed."""
     fields: dict[str, Any] = {
