@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.cli import Evt
+
+# A shell without job control lets what runs in its background ignore Ctrl-C, and so would the programs that we start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadlines: how long an example takes says more about the machine than about the code.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
