@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.cli import Evt
 
-# A shell without job control lets what runs in its background ignore Ctrl-C, and so would the programs that we start.
+# A shell without job control lets its background ignore Ctrl-C, and the programs that we start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
