@@ -14,6 +14,7 @@ _EXIT_CODES = {
     "UnsafeFileSystemError": REFUSED,
     "SourceRejectedError": REFUSED,
     "SettingsError": REFUSED,
+    "ServicesFileError": REFUSED,
     "DeliveryError": REFUSED,
     "UnknownPipelineError": REFUSED,
     "BlockedError": REFUSED,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from projections.money import money_from
 
 if TYPE_CHECKING:
     from eventlog.record import Record
@@ -152,6 +154,18 @@ _CAUSES = {
     "refresh": "as asked",
     "remade": "to make lost files again",
 }
+
+
+def money(data: Mapping[str, Any] | None) -> str:
+    """Return an amount of a record for people."""
+    found = money_from(data)
+    return "unknown" if found is None else str(found)
+
+
+def _cost(data: dict[str, Any]) -> str:
+    return f", {money(data['cost'])}" if data.get("cost") else ""
+
+
 _COUNTED = ("segment", "speaker", "word", "chunk", "utterance")
 _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "log.created": lambda d: f"format {d['format']} on {d['file_system']}",
@@ -168,11 +182,15 @@ _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "stage.failed": lambda d: f"{_stage(d)}: {d['error']['message']}",
     "stage.interrupted": _stage,
     "call.started": lambda d: f"{d['call']}: {d['provider']} {d['operation']} {d['unit']}",
+    "call.accepted": lambda d: f"{d['call']}: job {d['job_id']}",
     "call.succeeded": lambda d: (
-        f"{d['call']}: {seconds(d['latency_s'])}" + (" (found on disk)" if d.get("found") else "")
+        f"{d['call']}: {seconds(d['latency_s'])}{_cost(d)}" + (" (found on disk)" if d.get("found") else "")
     ),
     "call.reused": lambda d: f"{d['unit']}: answered before, by {d['of']}",
-    "call.failed": lambda d: f"{d['call']}: {d['error']['message']}",
+    "call.failed": lambda d: f"{d['call']} ({d['kind']}): {d['error']['message']}{_cost(d)}",
+    "call.resolved": lambda d: f"{d['call']}: {d['resolution']}, by {d['by']}",
+    "engine.probed": lambda d: f"{d['provider']} {d['model']} at {d['origin']}",
+    "budget.exceeded": lambda d: f"{d['stage']} {d['unit']}: {d['limit']} of {money(d['amount'])}",
     "loss.accepted": lambda d: f"{d['user']} goes on although records may be lost",
     "artifact.missing": lambda d: f"{d['path']} is {d['found']}",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eventlog.errors import EvtError
+from projections.failures import LOCAL
 
 
 class PipelineError(EvtError):
@@ -28,6 +29,8 @@ class ProviderError(PipelineError):
         code: a stable word for programs, e.g. `rate_limited`, `out_of_memory`, `model_missing`.
         retryable: whether the same request may succeed later without any change.
         retry_after_s: how long the provider asked to wait, where it did.
+        kind: the class of failure, of `projections.failures`; it decides what may be sent again.
+        said: the provider's own words; kept as a file, never in the log.
     """
 
     def __init__(
@@ -40,6 +43,8 @@ class ProviderError(PipelineError):
         retry_after_s: float | None = None,
         http_status: int | None = None,
         request_id: str | None = None,
+        kind: str = LOCAL,
+        said: str | None = None,
     ) -> None:
         super().__init__(message)
         self.provider = provider
@@ -48,7 +53,13 @@ class ProviderError(PipelineError):
         self.retry_after_s = retry_after_s
         self.http_status = http_status
         self.request_id = request_id
+        self.kind = kind
+        self.said = said
 
 
 class StoppedError(PipelineError):
     """The user asked to stop; raised by `Work.check` and passed through by everything that works in blocks."""
+
+
+class ServicesFileError(PipelineError):
+    """The user's file of prices and models can't be understood. Mend or remove it."""

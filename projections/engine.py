@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from attrs import frozen
 
 from eventlog.values import Value
+from projections.money import Price
 
 
 @frozen(eq=False, repr=False)
@@ -16,11 +20,20 @@ class Engine(Value):
         version: raised when the same options would give another result; part of the stage's key.
         key_options: the options that change this provider's output; only these enter the key.
         word_times: a transcriber that times its words needs no turns to begin with.
+        speakers: a transcriber that says who speaks; diarization can be taken from its answer.
         languages: the languages it can transcribe; None: any.
         network: audio leaves the machine; such an engine is never chosen by itself.
-        billable: its calls cost money; while records may be lost they wait for the user's word.
+        billable: its calls cost money, or may.
+        origin: where its calls go, e.g. `https://api.openai.com`; empty for local engines.
+        account: 8 hex digits that tell accounts apart, and nothing else about them.
+        model: the model that is used where the user named none.
+        price: what a call costs; None: unknown, or nothing where it isn't billable.
+        facts: how this model of this server is spoken to, e.g. {"format": "verbose_json"}.
+        unprobed: the facts are a guess until `engine.probed` says more.
+        shutdown_date: when the service ends this model, as YYYY-MM-DD.
         draft: its result is good enough to try evt, not to rely on; every output says so.
         by_position: its answers depend on where in the recording a chunk lies, so equal audio is no equal request.
+        in_order: a chunk is asked for only when the one before it is answered.
         lacking: what is missing on this machine, with the remedy; None: ready.
     """
 
@@ -28,9 +41,18 @@ class Engine(Value):
     version: int
     key_options: tuple[str, ...] = ()
     word_times: bool = True
+    speakers: bool = False
     languages: tuple[str, ...] | None = None
     network: bool = False
     billable: bool = False
+    origin: str = ""
+    account: str = ""
+    model: str | None = None
+    price: Price | None = None
+    facts: Mapping[str, Any] = {}
+    unprobed: bool = False
+    shutdown_date: str | None = None
     draft: bool = False
     by_position: bool = False
+    in_order: bool = False
     lacking: str | None = None

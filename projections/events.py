@@ -116,6 +116,8 @@ class StageStarted(Event):
         options: the options that enter the key.
         inputs: the digests that enter the key, by name.
         remakes: the attempt whose lost files this one makes again.
+        price: what its calls will cost: {expected, at_most}, each {amount, currency} or null where unknown. No call
+            starts that would pass `at_most`.
     """
 
     type: ClassVar[str] = "stage.started"
@@ -128,6 +130,7 @@ class StageStarted(Event):
     options: Json
     inputs: Json
     remakes: int | None = None
+    price: Json | None = None
 
 
 @frozen(eq=False, repr=False)
@@ -170,6 +173,12 @@ class CallStarted(Event):
         call: its id, unique in the pipeline.
         unit: which part of the recording, for people, e.g. `0.00-45.30`.
         request: digest of everything that decides the answer.
+        origin: where it goes, e.g. `https://api.openai.com`.
+        account: 8 hex digits that tell accounts apart, and nothing else about them.
+        model: the model that is asked.
+        expected, at_most: what it will cost: {amount, currency}; left out where that is unknown.
+        provider_time: the provider's clock just before.
+        repeats: the call in doubt that this one sends once more.
     """
 
     type: ClassVar[str] = "call.started"
@@ -181,17 +190,43 @@ class CallStarted(Event):
     unit: str
     request: str
     billable: bool
+    origin: str | None = None
+    account: str | None = None
+    model: str | None = None
+    expected: Json | None = None
+    at_most: Json | None = None
+    provider_time: str | None = None
+    repeats: str | None = None
+
+
+@frozen(eq=False, repr=False)
+class CallAccepted(Event):
+    """A service took a job; it is fetched from now on, never submitted again. `expires_at`: its result goes."""
+
+    type: ClassVar[str] = "call.accepted"
+    call: str
+    job_id: str
+    expires_at: str | None = None
 
 
 @frozen(eq=False, repr=False)
 class CallSucceeded(Event):
-    """The answer of a call is stored; `found`: it was already there when the next run looked."""
+    """The answer of a call is stored; `found`: it was already there when the next run looked.
+
+    Attributes:
+        usage: what the service says it counted.
+        cost: {amount, currency, basis, price_date}; `basis` is billed, where the service counted, or estimated.
+        request_id: the service's name for the request.
+    """
 
     type: ClassVar[str] = "call.succeeded"
     call: str
     response: ArtifactRef
     latency_s: float
     found: bool = False
+    usage: Json | None = None
+    cost: Json | None = None
+    request_id: str | None = None
 
 
 @frozen(eq=False, repr=False)
@@ -208,13 +243,73 @@ class CallReused(Event):
 
 @frozen(eq=False, repr=False)
 class CallFailed(Event):
-    """A call ended without a usable answer; `kind` is the class of failure."""
+    """A call ended without a usable answer.
+
+    Attributes:
+        kind: the class of failure: not_sent, throttled, needs_money, rejected, ambiguous, paid_unusable or local.
+        billable: it costs money, or may.
+        cost, usage: of an answer that came and can't be used.
+        provider_time: the provider's clock just after.
+    """
 
     type: ClassVar[str] = "call.failed"
     call: str
     kind: str
     error: StageError
     billable: bool
+    cost: Json | None = None
+    usage: Json | None = None
+    provider_time: str | None = None
+
+
+@frozen(eq=False, repr=False)
+class CallResolved(Event):
+    """What became of a call in doubt, of one whose answer is unusable, or of a job whose result is gone.
+
+    Attributes:
+        resolution: adopted, absent, repeated, expired or given_up.
+        by: who decided: `policy`, `reconciler`, or the user's account.
+        evidence: what was seen, or reckoned.
+    """
+
+    type: ClassVar[str] = "call.resolved"
+    call: str
+    resolution: str
+    by: str
+    evidence: Json
+
+
+@frozen(eq=False, repr=False)
+class EngineProbed(Event):
+    """What a model of a server can do was found out; later plans rely on it.
+
+    Attributes:
+        facts: e.g. {"format": "verbose_json", "word_times": true, "speakers": false}.
+    """
+
+    type: ClassVar[str] = "engine.probed"
+    provider: str
+    origin: str
+    model: str
+    facts: Json
+
+
+@frozen(eq=False, repr=False)
+class BudgetExceeded(Event):
+    """A call was not made, because a limit on what may be spent would have been passed.
+
+    Attributes:
+        limit: which: max_cost, max_batch_cost or plan.
+        amount, needed: the limit, and what it would have had to be: {amount, currency}; `needed` is left out where
+            it is unknown.
+    """
+
+    type: ClassVar[str] = "budget.exceeded"
+    stage: str
+    unit: str
+    limit: str
+    amount: Json
+    needed: Json | None = None
 
 
 @frozen(eq=False, repr=False)
@@ -251,9 +346,13 @@ EVENTS: dict[str, type[Event]] = {
         StageFailed,
         StageInterrupted,
         CallStarted,
+        CallAccepted,
         CallSucceeded,
         CallReused,
         CallFailed,
+        CallResolved,
+        EngineProbed,
+        BudgetExceeded,
         ArtifactMissing,
         LossAccepted,
     )
