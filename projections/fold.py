@@ -13,6 +13,7 @@ from attrs import evolve as changed
 
 from eventlog.record import Record
 from projections import events as ev
+from projections.failures import ADOPTED, LOCAL, PAID_UNUSABLE
 from projections.state import (
     FAILED,
     INTERRUPTED,
@@ -99,11 +100,29 @@ def _apply(state: PipelineState, record: Record, event: ev.Event) -> PipelineSta
             return _stage_ended(state, record, event.stage, event.attempt, INTERRUPTED)
         case ev.CallStarted():
             return _call_started(state, record, event)
+        case ev.CallAccepted():
+            return _call_accepted(state, record, event)
         case ev.CallSucceeded():
-            ending = {"response": event.response, "latency_s": event.latency_s}
+            ending = {
+                "response": event.response,
+                "latency_s": event.latency_s,
+                "cost": event.cost,
+                "usage": event.usage,
+            }
             return _call_ended(state, record, event.call, SUCCEEDED, **ending)
         case ev.CallFailed():
-            return _call_ended(state, record, event.call, FAILED, error=event.error)
+            ending = {
+                "error": event.error,
+                "kind": event.kind if event.billable else LOCAL,
+                "cost": event.cost,
+                "usage": event.usage,
+                "failed_at": event.provider_time,
+            }
+            return _call_ended(state, record, event.call, FAILED, **ending)
+        case ev.CallResolved():
+            return _call_resolved(state, record, event)
+        case ev.EngineProbed():
+            return changed(state, probed=(*state.probed, event))
         case ev.CallReused():
             return _call_reused(state, record, event)
         case ev.ArtifactMissing():
@@ -191,6 +210,25 @@ def _call_ended(state: PipelineState, record: Record, call_id: str, status: str,
     if call is None or call.status != STARTED:
         return _finding(state, record, f"no call {call_id} is under way")
     return changed(state, calls={**state.calls, call_id: changed(call, status=status, **ending)})
+
+
+def _call_accepted(state: PipelineState, record: Record, event: ev.CallAccepted) -> PipelineState:
+    """A job is accepted once, or found again after its call was in doubt."""
+    call = state.calls.get(event.call)
+    if call is None or not (call.status == STARTED or call.resolution == ADOPTED):
+        return _finding(state, record, f"no call {event.call} waits for a job")
+    accepted = changed(call, status=STARTED, job_id=event.job_id, expires_at=event.expires_at)
+    return changed(state, calls={**state.calls, event.call: accepted})
+
+
+def _call_resolved(state: PipelineState, record: Record, event: ev.CallResolved) -> PipelineState:
+    """Only an ended call is resolved; one whose stored answer turned out unusable has failed by that."""
+    call = state.calls.get(event.call)
+    if call is None or call.status == STARTED:
+        return _finding(state, record, f"the call {event.call} has not ended")
+    kind = PAID_UNUSABLE if call.status == SUCCEEDED else call.kind
+    resolved = changed(call, status=FAILED, kind=kind, resolution=event.resolution)
+    return changed(state, calls={**state.calls, event.call: resolved})
 
 
 def _call_reused(state: PipelineState, record: Record, event: ev.CallReused) -> PipelineState:

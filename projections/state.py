@@ -8,7 +8,8 @@ from typing import Any
 from attrs import frozen
 
 from eventlog.values import Value
-from projections.events import ArtifactRef, CallStarted, RunStarted, StageError, StageStarted
+from projections.events import ArtifactRef, CallStarted, EngineProbed, RunStarted, StageError, StageStarted
+from projections.failures import AMBIGUOUS, EXPIRED, PAID_UNUSABLE
 from projections.graph import STAGES
 
 STARTED, SUCCEEDED, FAILED, INTERRUPTED = "started", "succeeded", "failed", "interrupted"
@@ -16,7 +17,16 @@ STARTED, SUCCEEDED, FAILED, INTERRUPTED = "started", "succeeded", "failed", "int
 
 @frozen(eq=False, repr=False)
 class Call(Value):
-    """One call and how it ended; `status` is started, succeeded or failed."""
+    """One call and how it ended.
+
+    Attributes:
+        status: started, succeeded or failed.
+        kind: the class of failure.
+        job_id, expires_at: of the job that a service accepted, and when its result goes away.
+        cost, usage: as recorded; also of an answer that can't be used.
+        resolution: what became of it where that was in doubt, the latest.
+        failed_at: when it failed, on the provider's clock.
+    """
 
     started: CallStarted
     started_at: str
@@ -24,6 +34,13 @@ class Call(Value):
     response: ArtifactRef | None = None
     latency_s: float | None = None
     error: StageError | None = None
+    kind: str | None = None
+    job_id: str | None = None
+    expires_at: str | None = None
+    cost: Mapping[str, Any] | None = None
+    usage: Mapping[str, Any] | None = None
+    resolution: str | None = None
+    failed_at: str | None = None
 
     @property
     def id(self) -> str:
@@ -34,6 +51,21 @@ class Call(Value):
     def request(self) -> str:
         """The digest of what was asked."""
         return self.started.request
+
+    @property
+    def is_accepted(self) -> bool:
+        """A service works on it, or has its result: it is fetched, never submitted again."""
+        return self.status == STARTED and self.job_id is not None
+
+    @property
+    def in_doubt(self) -> bool:
+        """It may have been billed, nobody knows, and nothing was decided about it."""
+        return self.status == FAILED and self.kind == AMBIGUOUS and self.resolution is None
+
+    @property
+    def is_unusable(self) -> bool:
+        """It is paid, its answer can't be used or is gone, and nothing was decided about asking once more."""
+        return self.status == FAILED and self.kind == PAID_UNUSABLE and self.resolution in {None, EXPIRED}
 
 
 @frozen(eq=False, repr=False)
@@ -121,6 +153,7 @@ class PipelineState(Value):
         unknown: (seq, type) of the first record of each type that this version does not know.
         sealed: the last record is a seal.
         losses: what says that records may be lost.
+        probed: what was found out about models and servers, in that order.
     """
 
     pipeline_id: str
@@ -140,6 +173,7 @@ class PipelineState(Value):
     unknown: tuple[tuple[int, str], ...] = ()
     sealed: bool = False
     losses: tuple[Loss, ...] = ()
+    probed: tuple[EngineProbed, ...] = ()
 
     @property
     def input_file(self) -> Any:
