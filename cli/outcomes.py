@@ -14,8 +14,9 @@ from eventlog.errors import EvtError
 from pipeline import runner
 from pipeline.delivery import Delivery
 from pipeline.runner import RunResult
+from projections.decisions import STALE
 from projections.graph import TRANSCRIPTION
-from projections.plan import STALE, Plan, StagePlan
+from projections.plan import Plan, StagePlan
 
 _CODES = {runner.COMPLETED: OK, runner.FAILED: FAILED, runner.NEEDS_DECISION: DECISION}
 

@@ -22,6 +22,7 @@ from pipeline.errors import ArtifactMismatchError, ArtifactMissingError, Provide
 from pipeline.providers.base import Answer
 from pipeline.recorder import Recorder
 from pipeline.recordings import Recording
+from projections.decisions import REFRESH
 from projections.events import (
     ArtifactRef,
     CallFailed,
@@ -30,7 +31,7 @@ from projections.events import (
     CallSucceeded,
     StageError,
 )
-from projections.plan import REFRESH, StagePlan
+from projections.plan import StagePlan
 from projections.state import STARTED, SUCCEEDED, Attempt, Call
 
 LOCAL = "local"

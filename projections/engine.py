@@ -33,6 +33,8 @@ class Engine(Value):
         shutdown_date: when the service ends this model, as YYYY-MM-DD.
         draft: its result is good enough to try evt, not to rely on; every output says so.
         by_position: its answers depend on where in the recording a chunk lies, so equal audio is no equal request.
+        unit_s: no chunk but the last is shorter; bounds the number of calls before it is known.
+        reconciles: a job that may have been accepted can be looked for.
         in_order: a chunk is asked for only when the one before it is answered.
         lacking: what is missing on this machine, with the remedy; None: ready.
     """
@@ -54,5 +56,7 @@ class Engine(Value):
     shutdown_date: str | None = None
     draft: bool = False
     by_position: bool = False
+    unit_s: float = 300.0
+    reconciles: bool = False
     in_order: bool = False
     lacking: str | None = None

@@ -105,3 +105,7 @@ class Rates(Value):
                 return None
             total += converted.amount
         return Money(total, currency)
+
+
+NO_RATES = Rates({}, "")
+"""Where no rates are known, only equal currencies compare."""

@@ -8,11 +8,11 @@ from typing import Any
 from attrs import frozen
 
 from eventlog.values import Value
-from projections.graph import DEFAULTS
-from projections.state import PipelineState
+from projections.graph import DEFAULTS, DIARIZATION, TRANSCRIPTION
+from projections.state import STARTED, SUCCEEDED, Call, PipelineState
 
-ONCE, FLAG, LOG, ENVIRONMENT, FILE, DEFAULT, RESET = (
-    *("once", "flag", "log", "environment"),
+ONCE, FLAG, LOG, BEGUN, ENVIRONMENT, FILE, DEFAULT, RESET = (
+    *("once", "flag", "log", "begun", "environment"),
     *("file", "default", "reset"),
 )
 _NAMED = frozenset({FLAG, LOG, RESET})
@@ -23,8 +23,8 @@ class Option(Value):
     """A value and where it comes from.
 
     Attributes:
-        source: once (for this invocation only), flag, log, environment, file, default, or reset: what holds
-            after the recorded value was forgotten.
+        source: once (for this invocation only), flag, log, begun (with which an attempt that paid for something
+            was begun), environment, file, default, or reset: what holds after the recorded value was forgotten.
         is_open: the user asked for it now, or in a run since which none was completed.
     """
 
@@ -60,12 +60,17 @@ class Named(Value):
 
 
 def resolve_options(named: Named, state: PipelineState) -> dict[str, Option]:
-    """Return every option: once > flag > recorded in the log > environment > file > default."""
+    """Return every option: once > flag > named in the log > begun with > environment > file > default.
+
+    What a stage was begun with counts as long as it has paid answers and no success: another default, release or
+    configuration doesn't make it start again with other requests.
+    """
     recorded = {} if named.reset else state.named
     layers = (
         (ONCE, named.once),
         (FLAG, named.options),
         (LOG, recorded),
+        (BEGUN, {} if named.reset else _begun_with(state)),
         (ENVIRONMENT, named.environment),
         (FILE, named.files),
         (DEFAULT, DEFAULTS),
@@ -78,3 +83,20 @@ def resolve_options(named: Named, state: PipelineState) -> dict[str, Option]:
             source = RESET
         resolved[name] = Option(value, source, is_open=name in open_wishes)
     return resolved
+
+
+def _begun_with(state: PipelineState) -> dict[str, Any]:
+    begun: dict[str, Any] = {}
+    for stage, option in ((DIARIZATION, "diarizer"), (TRANSCRIPTION, "transcriber")):
+        attempts = state.attempts.get(stage, ())
+        paid = [call for call in state.calls.values() if call.started.stage == stage and _holds(call)]
+        if paid and not any(attempt.status == SUCCEEDED for attempt in attempts):
+            started = attempts[paid[-1].started.attempt - 1].started
+            begun |= {name: value for name, value in started.options.items() if name in DEFAULTS}
+            begun |= {option: started.options["provider"]} if paid[-1].started.origin else {}
+    return begun
+
+
+def _holds(call: Call) -> bool:
+    """Say whether a call has cost something, or may have."""
+    return call.started.billable and (call.status in {SUCCEEDED, STARTED} or call.in_doubt)

@@ -15,6 +15,21 @@ from attrs import evolve as changed
 from attrs import frozen
 
 from eventlog.values import Value
+from projections.decisions import (
+    ADOPT,
+    ASK,
+    BLOCKED,
+    FIRST,
+    NAMED,
+    REFRESH,
+    REMADE,
+    REUSE,
+    RUN,
+    STALE,
+    TRANSCRIBER,
+    UPSTREAM,
+    WAITING,
+)
 from projections.engine import Engine
 from projections.events import ArtifactRef
 from projections.graph import (
@@ -26,15 +41,15 @@ from projections.graph import (
     TRANSCRIPTION,
     VERSIONS,
 )
+from projections.limits import NO_LIMITS, Limits
+from projections.money import NO_RATES, Rates
 from projections.options import DEFAULT, FLAG, Option
+from projections.paying import before_paying, money_notes
+from projections.prices import StagePrice, Unit, plan_total
 from projections.state import SUCCEEDED, Attempt, PipelineState
-
-REUSE, STALE, ASK, RUN, WAITING, BLOCKED = "reuse", "stale", "ask", "run", "waiting", "blocked"
 
 NOTE = "note."
 """Begin of the types that may be unknown without harm: they say something, and change nothing."""
-
-FIRST, NAMED, UPSTREAM, REFRESH, REMADE = "first", "named", "upstream", "refresh", "remade"
 
 
 @frozen(eq=False, repr=False)
@@ -49,6 +64,10 @@ class Surroundings(Value):
         recording_at_hand: the recording can be read again.
         deliver: the user wants the exports in a folder; if not, nothing needs the export artifacts.
         versions: the semantic version of each stage.
+        duration_s: of the recording, where its file says so before it is converted.
+        units: the calls that a stage will make, where that is known.
+        limits, rates: what may be spent, and what currencies are worth.
+        today: as YYYY-MM-DD, for services that end; empty: unknown.
     """
 
     diarizers: Mapping[str, Engine]
@@ -59,6 +78,11 @@ class Surroundings(Value):
     recording_at_hand: bool = True
     deliver: bool = True
     versions: Mapping[str, int] = VERSIONS
+    duration_s: float | None = None
+    units: Mapping[str, tuple[Unit, ...]] = {}
+    limits: Limits = NO_LIMITS
+    rates: Rates = NO_RATES
+    today: str = ""
 
 
 @frozen(eq=False, repr=False)
@@ -76,7 +100,7 @@ class StagePlan(Value):
     """The decision for one stage.
 
     Attributes:
-        decision: reuse, stale, ask, run, waiting or blocked.
+        decision: reuse, stale, adopt, ask, run, waiting or blocked.
         reason: the decision in words.
         cause: why it runs: first, named, upstream, refresh or remade; empty unless it runs.
         changes: what differs from the success that is reused or replaced.
@@ -87,6 +111,8 @@ class StagePlan(Value):
         engine_name: the name by which it was asked for.
         reused: the attempt whose outputs stand for the stage.
         remakes: the attempt whose lost files are to be made again.
+        reads: the stages whose outputs it reads.
+        price: what its calls will cost; None where none of them is billable.
     """
 
     stage: str
@@ -102,14 +128,17 @@ class StagePlan(Value):
     engine_name: str = ""
     reused: Attempt | None = None
     remakes: int | None = None
+    reads: tuple[str, ...] = ()
+    price: StagePrice | None = None
 
 
 @frozen(eq=False, repr=False)
 class Plan(Value):
-    """The decisions in stage order, and notes about wishes that have no effect."""
+    """The decisions in stage order, notes for people, and what the whole will cost (None: nothing)."""
 
     stages: tuple[StagePlan, ...]
     notes: tuple[str, ...] = ()
+    price: StagePrice | None = None
 
     def __getitem__(self, stage: str) -> StagePlan:
         return self.stages[STAGES.index(stage)]
@@ -117,7 +146,7 @@ class Plan(Value):
     @property
     def resume_point(self) -> tuple[str, ...]:
         """The stages that would start next; empty when nothing can or need be done."""
-        return tuple(step.stage for step in self.stages if step.decision == RUN)
+        return tuple(step.stage for step in self.stages if step.decision in {RUN, ADOPT})
 
     @property
     def is_done(self) -> bool:
@@ -149,11 +178,33 @@ def make_plan(
     if (trouble := _trouble(state)) is not None:
         return Plan(tuple(StagePlan(stage, BLOCKED, trouble) for stage in STAGES))
     steps: dict[str, StagePlan] = {}
-    for stage in STAGES:
+    for stage in _order(options, around):
         steps[stage] = _forward(stage, state, options, around, steps, refresh)
     _remake_what_is_needed(steps, around)
-    _ask_before_paying_again(steps, state)
-    return Plan(tuple(steps.values()), tuple(_idle_wishes(steps, options)))
+    for stage, step in steps.items():
+        if step.decision in {RUN, WAITING}:
+            steps[stage] = before_paying(step, state, around)
+    prices = [step.price for step in steps.values() if step.price is not None]
+    currency = next((price.expected.currency for price in prices if price.expected), "USD")
+    total = plan_total(prices, around.limits, around.rates, currency) if prices else None
+    notes = [*_idle_wishes(steps, options), *money_notes(steps.values(), total, state, around)]
+    return Plan(tuple(steps[stage] for stage in STAGES), tuple(notes), total)
+
+
+def _order(options: Mapping[str, Option], around: Surroundings) -> Sequence[str]:
+    """Return the stages in the order in which they can be decided: turns may come with the words."""
+    if not _turns_come_with_words(options, around):
+        return STAGES
+    return (AUDIO_CONVERSION, TRANSCRIPTION, DIARIZATION, *STAGES[3:])
+
+
+def _turns_come_with_words(options: Mapping[str, Option], around: Surroundings) -> bool:
+    transcriber = options["transcriber"].value
+    engine = around.transcribers.get(around.local_transcriber if transcriber == "auto" else transcriber)
+    diarizer = options["diarizer"].value
+    if diarizer == TRANSCRIBER:
+        return True
+    return engine is not None and engine.speakers and diarizer in {"auto", transcriber}
 
 
 def stage_key(stage: str, version: int, options: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
@@ -186,10 +237,11 @@ def _forward(
     engine, lacking = _engine(stage, name, options, around)
     pending = [name for name in _reads(stage, engine) if steps[name].reused is None or steps[name].decision == RUN]
     successes = [attempt for attempt in state.attempts.get(stage, ()) if attempt.status == SUCCEEDED]
-    if pending and lacking is not None and not successes:
-        return StagePlan(stage, BLOCKED, lacking, engine=engine, engine_name=name)
     if pending:
-        return StagePlan(stage, WAITING, f"waits for {' and '.join(pending)}", engine=engine, engine_name=name)
+        blocked = lacking is not None and not successes
+        reason = str(lacking) if blocked else f"waits for {' and '.join(pending)}"
+        decision = BLOCKED if blocked else WAITING
+        return StagePlan(stage, decision, reason, engine=engine, engine_name=name, reads=_reads(stage, engine))
     version = around.versions[stage]
     chosen = _key_options(stage, options, engine)
     inputs = _inputs(stage, state, steps, engine)
@@ -204,6 +256,7 @@ def _forward(
         version=version,
         engine=engine,
         engine_name=name,
+        reads=_reads(stage, engine),
     )
     if successes:
         step = _against_successes(step, successes, options, around, steps, state)
@@ -228,8 +281,10 @@ def _blocked_if(step: StagePlan, lacking: str | None, around: Surroundings) -> S
 
 
 def _reads(stage: str, engine: Engine | None) -> tuple[str, ...]:
-    if stage == TRANSCRIPTION and engine is not None and not engine.word_times:
+    if stage == TRANSCRIPTION and engine is not None and not (engine.word_times or engine.speakers):
         return (AUDIO_CONVERSION, DIARIZATION)
+    if stage == DIARIZATION and engine is not None and engine.name == TRANSCRIBER:
+        return (TRANSCRIPTION,)
     return READS[stage]
 
 
@@ -238,6 +293,8 @@ def _engine_name(
 ) -> str:
     if stage == DIARIZATION:
         wanted: str = options["diarizer"].value
+        if _turns_come_with_words(options, around):
+            return TRANSCRIBER
         return _automatic_diarizer(options, steps) if wanted == "auto" else wanted
     if stage == TRANSCRIPTION:
         wanted = options["transcriber"].value
@@ -251,11 +308,21 @@ def _engine(
     """Return the engine of a stage and what it lacks, in words."""
     if not name:
         return None, None
+    if name == TRANSCRIBER and stage == DIARIZATION:
+        return Engine(TRANSCRIBER, 1), _silent_about_speakers(options, around)
     table = around.diarizers if stage == DIARIZATION else around.transcribers
     engine = table.get(name)
     if engine is None:
         return Engine(name, 0), f"there is no {stage} engine {name!r}; there are: {', '.join(sorted(table))}"
     return engine, engine.lacking or _foreign_language(engine, options["language"])
+
+
+def _silent_about_speakers(options: Mapping[str, Option], around: Surroundings) -> str | None:
+    name = options["transcriber"].value
+    engine = around.transcribers.get(around.local_transcriber if name == "auto" else name)
+    if engine is None or engine.speakers:
+        return None
+    return f"the transcriber {engine.name} doesn't say who speaks; choose another --diarizer"
 
 
 def _automatic_diarizer(options: Mapping[str, Option], steps: Mapping[str, StagePlan]) -> str:
@@ -275,6 +342,10 @@ def _foreign_language(engine: Engine, language: Option) -> str | None:
 def _key_options(stage: str, options: Mapping[str, Option], engine: Engine | None) -> dict[str, Any]:
     if engine is not None:
         chosen = {name: options[name].value for name in engine.key_options}
+        if engine.network:
+            # A release may change what is taken by default, and a server what stands behind a name.
+            chosen["origin"] = engine.origin
+            chosen |= {"model": engine.model} if "model" in chosen else {}
         return {"provider": engine.name, "provider_version": engine.version, **chosen}
     return {"formats": sorted(options["formats"].value)} if stage == EXPORT else {}
 
@@ -298,7 +369,8 @@ def _inputs(
 
 def _audio_inputs(stage: str, converted: Attempt, engine: Engine | None) -> dict[str, str]:
     pcm: dict[str, str] = dict(converted.metadata.get("pcm", {}))
-    by_channel = stage == TRANSCRIPTION or (engine is not None and engine.name == "channels")
+    speakers = engine is not None and engine.speakers
+    by_channel = (stage == TRANSCRIPTION and not speakers) or (engine is not None and engine.name == "channels")
     mix = pcm.pop("audio", "")
     return pcm if by_channel and pcm else {"audio": mix}
 
@@ -400,6 +472,7 @@ def _change_in_words(change: Change) -> str:
         "default": "the default",
         "file": "from a configuration file",
         "environment": "from the environment",
+        "begun": "as it was begun",
     }
     return (
         f"{change.field}: {_shown(change.was)} → {_shown(change.now)}, {origin.get(change.source, change.source)}"
@@ -417,7 +490,7 @@ def _is_whole(attempt: Attempt, around: Surroundings) -> bool:
 def _remake_what_is_needed(steps: dict[str, StagePlan], around: Surroundings) -> None:
     """Walk back from the deliveries: a success whose files are gone runs again only if somebody reads them."""
     needed: set[str] = set()
-    for stage in reversed(STAGES):
+    for stage in reversed(tuple(steps)):
         step = steps[stage]
         if step.reused is not None:
             wanted = [ref for ref in step.reused.outputs if _is_needed(ref, stage, needed, around)]
@@ -429,22 +502,8 @@ def _remake_what_is_needed(steps: dict[str, StagePlan], around: Surroundings) ->
                 steps[stage] = step = _blocked_if(remade, step.engine.lacking if step.engine else None, around)
         if step.decision in {RUN, WAITING}:
             needed |= set(_reads(stage, step.engine))
-    for stage in STAGES:
+    for stage in tuple(steps):
         _wait_for_inputs(steps, stage)
-
-
-def _ask_before_paying_again(steps: dict[str, StagePlan], state: PipelineState) -> None:
-    """Hold back what costs money while records may be lost: they may have said that it was paid already."""
-    if not state.uncertain:
-        return
-    first = state.open_losses[0]
-    reason = (
-        f"calls that were paid may be missing from the log ({first.type}, record {first.seq}); "
-        f"look at it, then `evt accept {state.pipeline_id}`"
-    )
-    for stage, step in steps.items():
-        if step.decision == RUN and step.engine is not None and step.engine.billable:
-            steps[stage] = changed(step, decision=ASK, reason=f"{step.reason}; {reason}")
 
 
 def _is_needed(ref: ArtifactRef, stage: str, needed: set[str], around: Surroundings) -> bool:

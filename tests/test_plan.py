@@ -6,11 +6,12 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from projections.decisions import ASK, BLOCKED, REUSE, RUN, STALE, WAITING
 from projections.engine import Engine
 from projections.events import LossAccepted
 from projections.graph import AUDIO_CONVERSION, DIARIZATION, EXPORT, MERGE, STAGES, TRANSCRIPTION, VERSIONS
 from projections.options import Named, resolve_options
-from projections.plan import ASK, BLOCKED, REUSE, RUN, STALE, WAITING, make_plan
+from projections.plan import make_plan
 from tests.support.runs import AROUND, History, run_started
 
 

@@ -20,9 +20,9 @@ from pipeline import runner
 from pipeline.artifacts import Artifacts
 from pipeline.delivery import Delivery, deliver, require_writable
 from pipeline.runner import Workshop
+from projections.decisions import RUN, WAITING
 from projections.graph import EXPORT, FORMATS
 from projections.options import Named
-from projections.plan import RUN, WAITING
 
 
 @click.command("export", short_help="Write a finished transcript in other formats or places.")

@@ -16,7 +16,8 @@ from cli.settings import load_settings
 from cli.wiring import make_workshop
 from eventlog.errors import EvtError
 from pipeline.runner import Look, look
-from projections.plan import RUN, StagePlan
+from projections.decisions import RUN
+from projections.plan import StagePlan
 from projections.summary import as_json
 
 

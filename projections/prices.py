@@ -1,0 +1,127 @@
+"""What a stage will cost: expected, and at most. Pure.
+
+Where the calls are known (the audio is converted, and where turns are needed they are there), the price is the sum
+over those that have no answer yet, equal ones once. Before that it follows from the recording's length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from attrs import frozen
+
+from eventlog.values import Value
+from projections.doubt import allowance
+from projections.engine import Engine
+from projections.limits import AUTO, REPEAT, Limits
+from projections.money import Money, Rates
+from projections.state import SUCCEEDED, Call
+
+GROUPS_PER_S = 2
+"""Groups of turns are at least half a second long, so there are never more; each is billed as whole seconds."""
+
+
+@frozen(eq=False, repr=False)
+class Unit(Value):
+    """A call that a stage will make: the seconds it sends, and its request digest; None: not known beforehand."""
+
+    seconds: float
+    request: str | None = None
+
+
+@frozen(eq=False, repr=False)
+class StagePrice(Value):
+    """What a stage will cost; None where it is unknown.
+
+    Attributes:
+        expected: if nothing goes wrong.
+        at_most: with everything that is repeated without asking.
+        once: at most, if nothing is sent twice.
+        calls: how many calls there will be; None: not known yet.
+    """
+
+    expected: Money | None
+    at_most: Money | None
+    once: Money | None
+    calls: int | None = None
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as records hold it."""
+        return {
+            "expected": self.expected.as_data() if self.expected else None,
+            "at_most": self.at_most.as_data() if self.at_most else None,
+        }
+
+
+def stage_price(
+    engine: Engine,
+    units: Sequence[Unit] | None,
+    duration_s: float | None,
+    calls: Iterable[Call],
+    limits: Limits,
+    rates: Rates,
+) -> StagePrice:
+    """Return the price of a stage that is to run.
+
+    Args:
+        engine: billable.
+        units: the calls it will make; None: not known yet.
+        duration_s: of the audio in all; None: unknown.
+        calls: those whose answers count.
+        limits: decide how much may be sent twice.
+        rates: what currencies are worth.
+    """
+    if engine.price is None:
+        return StagePrice(None, None, None, None if units is None else len(_open(units, calls)))
+    if units is None:
+        return _by_length(engine, duration_s, limits, rates)
+    left = _open(units, calls)
+    currency = engine.price.currency
+    expected = rates.total((engine.price.expected(unit.seconds) for unit in left), currency)
+    once = rates.total((engine.price.at_most(unit.seconds) for unit in left), currency)
+    return _with_repeats(expected, once, len(left), limits, rates)
+
+
+def plan_total(prices: Iterable[StagePrice], limits: Limits, rates: Rates, currency: str) -> StagePrice:
+    """Return the price of several stages; what may be sent twice without asking counts once."""
+    prices = list(prices)
+    expected = rates.total((price.expected for price in prices), currency)
+    once = rates.total((price.once for price in prices), currency)
+    return _with_repeats(expected, once, None, limits, rates)
+
+
+def _open(units: Sequence[Unit], calls: Iterable[Call]) -> list[Unit]:
+    """Return the units that have still to be asked for: neither answered nor accepted; equal ones once."""
+    done = {call.request for call in calls if call.status == SUCCEEDED or call.is_accepted}
+    unknown = [unit for unit in units if unit.request is None]
+    known = {unit.request: unit for unit in units if unit.request is not None and unit.request not in done}
+    return [*unknown, *known.values()]
+
+
+def _by_length(engine: Engine, duration_s: float | None, limits: Limits, rates: Rates) -> StagePrice:
+    price = engine.price
+    if duration_s is None or price is None:
+        return StagePrice(None, None, None)
+    expected = price.expected(duration_s)
+    if engine.word_times or engine.speakers:
+        chunks = int(duration_s // engine.unit_s) + 1
+        each = price.at_most_per_call * (chunks - 1) + price.per_min * chunks * Decimal(str(price.step_s)) / 60
+        once: Money | None = Money(price.at_most(duration_s).amount + each, price.currency)
+    elif price.at_most_per_call:
+        once = None
+    else:
+        once = price.at_most(duration_s * (1 + GROUPS_PER_S))
+    return _with_repeats(expected, once, None, limits, rates)
+
+
+def _with_repeats(
+    expected: Money | None, once: Money | None, calls: int | None, limits: Limits, rates: Rates
+) -> StagePrice:
+    at_most = once
+    if once is not None and limits.in_doubt == REPEAT:
+        at_most = Money(once.amount * limits.attempts, once.currency)
+    elif once is not None and once.amount and limits.in_doubt == AUTO:
+        at_most = rates.total([once, allowance(limits, rates, expected)], once.currency)
+    return StagePrice(expected, at_most, once, calls)
