@@ -30,6 +30,10 @@ class PlainReporter:
     def stage_progress(self, stage: str, done_s: float, total_s: float) -> None:
         """Nothing: a log file is no place for bars."""
 
+    def stage_note(self, stage: str, text: str) -> None:
+        """Say it: waits and new tries are what people wonder about."""
+        self.line(f"  {stage}: {text}")
+
     def stage_ended(self, attempt: Attempt) -> None:
         """Say what came out."""
         self.line(f"  {attempt.stage}: {ending(attempt)}")

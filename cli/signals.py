@@ -7,7 +7,7 @@ import signal
 from contextlib import suppress
 
 from cli.exit_codes import INTERRUPTED, TERMINATED
-from pipeline.runner import Workshop
+from pipeline.workshop import Workshop
 
 
 def stop_on_signals(shop: Workshop) -> list[int]:

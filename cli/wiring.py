@@ -7,13 +7,18 @@ import platform
 import secrets
 import threading
 import time
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from eventlog.store import Store
 from pipeline.home import Home
+from pipeline.ledger import Ledger
+from pipeline.pacing import Pace
 from pipeline.providers.registry import Providers
-from pipeline.runner import Identity, Workshop
+from pipeline.providers.services import load_services
+from pipeline.workshop import Identity, Workshop
+from projections.limits import NO_LIMITS, Limits
 
 _DECIDING_PACKAGES = ("av", "numpy", "pocketsphinx", "pydub", "soundfile", "soxr", "webrtcvad-wheels")
 """Packages whose versions may change a result; recorded with each run."""
@@ -25,8 +30,11 @@ def open_store(home: Home, *, unsafe_fs: bool = False) -> Store:
     return Store(str(home.logs), unsafe_fs=unsafe_fs)
 
 
-def make_workshop(home: Home, stop: threading.Event, *, unsafe_fs: bool = False) -> Workshop:
+def make_workshop(
+    home: Home, stop: threading.Event, *, unsafe_fs: bool = False, limits: Limits = NO_LIMITS
+) -> Workshop:
     """Return everything that a run needs, for real."""
+    services = load_services(home.services)
     return Workshop(
         home=home,
         store=open_store(home, unsafe_fs=unsafe_fs),
@@ -35,6 +43,9 @@ def make_workshop(home: Home, stop: threading.Event, *, unsafe_fs: bool = False)
         clock_s=time.monotonic,
         new_run_id=new_run_id,
         stop=stop,
+        ledger=Ledger(limits, services.rates, time.monotonic),
+        pace=Pace(home.pace, time.time),
+        today=datetime.now(UTC).date().isoformat(),
     )
 
 

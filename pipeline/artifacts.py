@@ -134,15 +134,35 @@ class AttemptFolder:
         storage.sync_dir(str(target.parent))
         return ArtifactRef(target.relative_to(self._artifacts.root).as_posix(), sha256, size_bytes)
 
+    def reserve(self, name: str, size_bytes: int) -> None:
+        """Take room on the disk for a file that must not be lost once it comes; raises OSError if there is none."""
+        with (self._made(name)).open("wb") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size_bytes)
+            else:
+                file.write(bytes(size_bytes))
+
+    def release(self, name: str) -> None:
+        """Give back the room for a file that doesn't come."""
+        self._made(name).unlink(missing_ok=True)
+
     def put_bytes(self, name: str, content: bytes) -> ArtifactRef:
-        """Store a file; the same steps as `adopt`."""
-        made = self.scratch() / name.replace("/", "-")
-        PosixStorage().write_new(str(made), content)
+        """Store a file, in the room that was reserved for it if any was; the same steps as `adopt`."""
+        made = self._made(name)
+        if not made.exists():
+            PosixStorage().write_new(str(made), content)
+        else:
+            with made.open("r+b") as file:
+                file.write(content)
+                file.truncate()
         return self.adopt(made, name)
 
     def put_json(self, name: str, value: Mapping[str, Any]) -> ArtifactRef:
         """Store JSON values, the pipeline's salt first."""
         return self.put_bytes(name, orjson.dumps({"salt": self._artifacts.salt(), **value}) + b"\n")
+
+    def _made(self, name: str) -> Path:
+        return self.scratch() / name.replace("/", "-")
 
     def close(self) -> None:
         """Remove the scratch folder, if there is one."""

@@ -57,9 +57,25 @@ class ProviderError(PipelineError):
         self.said = said
 
 
+class DecisionError(PipelineError):
+    """Nothing more is sent before the user decides: about money, or about a call that may be paid already.
+
+    Attributes:
+        code: a stable word for programs: `budget_exceeded`, `in_doubt` or `needs_money`.
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class StoppedError(PipelineError):
     """The user asked to stop; raised by `Work.check` and passed through by everything that works in blocks."""
 
 
 class ServicesFileError(PipelineError):
     """The user's file of prices and models can't be understood. Mend or remove it."""
+
+
+class ReplanError(PipelineError):
+    """Something was learned that the plan relies on; the stage ends, and the plan is made again."""

@@ -35,6 +35,21 @@ class Home(Value):
         """The folders whose settings files are believed, one path a line."""
         return self.root / "trusted"
 
+    @property
+    def services(self) -> Path:
+        """What the user knows better about services: prices, models, limits; may not exist."""
+        return self.root / "services.toml"
+
+    @property
+    def pace(self) -> Path:
+        """Waits that services asked for, and who submits to them just now; disposable when nothing runs."""
+        return self.root / "pace"
+
+    @property
+    def voiceprints(self) -> Path:
+        """Voices that the user lets be recognised; may not exist."""
+        return self.root / "voiceprints"
+
     def artifacts(self, pipeline: str) -> Path:
         """The files of one pipeline."""
         return self.root / "artifacts" / pipeline

@@ -7,27 +7,26 @@ whether the log is empty, half done, or finished.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from attrs import define, field, frozen
 
-from eventlog.errors import EvtError, LogError, LogGoneError, LogNotFoundError
-from eventlog.reader import Tail, Verdict
-from eventlog.store import Store
+from eventlog.errors import EvtError, LogError
+from pipeline.answers import settle_open_calls
 from pipeline.artifacts import Artifacts
-from pipeline.errors import ArtifactMismatchError, ArtifactMissingError, StoppedError
-from pipeline.home import Home
-from pipeline.providers.registry import Providers
+from pipeline.errors import ArtifactMismatchError, ArtifactMissingError, ReplanError, StoppedError
+from pipeline.look import Delivered, Look, input_of, planned, surroundings, with_recording
+from pipeline.obtaining import Counter
 from pipeline.recorder import Recorder
 from pipeline.recordings import Recording, recordable_name
 from pipeline.stages import STAGE_FUNCTIONS
-from pipeline.work import Reporter, StageResult, StageWork, settle_open_calls, stage_error
+from pipeline.work import Reporter, StageResult, StageWork, stage_error
+from pipeline.workshop import Workshop
 from projections.events import (
     ArtifactMissing,
-    ArtifactRef,
     Event,
     InputSeen,
     PipelineCreated,
@@ -39,78 +38,16 @@ from projections.events import (
     StageStarted,
     StageSucceeded,
 )
-from projections.fold import fold, initial_state
-from projections.graph import EXPORT, READS, VERSIONS
-from projections.options import FLAG, Named, Option, resolve_options
-from projections.plan import Plan, StagePlan, Surroundings, make_plan
+from projections.options import Named, Option, resolve_options
+from projections.plan import Plan, StagePlan
 from projections.state import FAILED as STAGE_FAILED
 from projections.state import STARTED, PipelineState
 from projections.summary import as_json
 
+DECISIONS = frozenset({"budget_exceeded", "in_doubt", "needs_money"})
+"""Codes of failures that wait for the user: for money, or for a word about what may be paid already."""
+
 COMPLETED, FAILED, INTERRUPTED, NEEDS_DECISION = "completed", "failed", "interrupted", "needs_decision"
-
-
-@frozen
-class Identity:
-    """Who runs what, for the log: {user, pid, host, boot_id} and the versions that decide results."""
-
-    user: str
-    pid: int
-    host: str
-    boot_id: str
-    versions: Mapping[str, str]
-
-
-@frozen
-class Workshop:
-    """Everything that a run needs from outside.
-
-    Attributes:
-        clock_s: a monotonic clock in seconds.
-        new_run_id: makes the id of an invocation.
-        stop: set when the user asks to stop.
-        side_by_side: start stages that don't need one another at the same time.
-    """
-
-    home: Home
-    store: Store
-    providers: Providers
-    identity: Identity
-    clock_s: Callable[[], float]
-    new_run_id: Callable[[], str]
-    stop: threading.Event
-    side_by_side: bool = True
-    versions: Mapping[str, int] = VERSIONS
-
-
-@frozen
-class Look:
-    """A pipeline before anything is done: its log, its state, the wishes and the plan.
-
-    Attributes:
-        pipeline: the id under which the recording is known, or would be.
-        verdict: how its log ends; None where there is no log.
-        resets: there are recorded options, and they are to be forgotten.
-    """
-
-    pipeline: str
-    state: PipelineState
-    verdict: Verdict | None
-    options: Mapping[str, Option]
-    plan: Plan
-    resets: bool
-
-    @property
-    def is_settled(self) -> bool:
-        """Nothing is to be done and nothing to be recorded."""
-        wishes_new = self.resets or any(
-            option.source == FLAG and self.state.named.get(name, _NOTHING) != option.value
-            for name, option in self.options.items()
-        )
-        clean = self.verdict is not None and self.verdict.tail is Tail.CLEAN
-        return (
-            clean and self.plan.is_done and self.state.status == COMPLETED and self.state.sealed and not wishes_new
-        )
 
 
 @frozen
@@ -132,92 +69,12 @@ class RunResult:
     duration_s: float
 
 
-_NOTHING = object()
-
-
-def look(
-    shop: Workshop,
-    pipeline: str,
-    recording: Recording | None,
-    named: Named,
-    delivered: Callable[[PipelineState, Mapping[str, Option]], frozenset[str] | None],
-) -> Look:
-    """Return what would happen to a pipeline, without a lock and without changing anything.
-
-    Args:
-        shop: what is needed from outside.
-        pipeline: its id.
-        recording: the file, if it is at hand.
-        named: the wishes of this invocation.
-        delivered: digests of exports that lie where the user wants them; None if none are wanted.
-
-    Raises:
-        CorruptLogError, LogGoneError, LogStorageError: see `Store.read`.
-    """
-    try:
-        reading = shop.store.stream(pipeline)
-        state = fold(initial_state(pipeline), reading)
-        verdict = reading.verdict
-        if (error := shop.store.unusable(pipeline, verdict)) is not None:
-            raise error
-    except LogNotFoundError:
-        state, verdict = initial_state(pipeline), None
-        if Artifacts(shop.home.artifacts(pipeline)).has_files() and not Path(shop.store.path(pipeline)).exists():
-            raise LogGoneError(
-                f"The log {shop.store.path(pipeline)} is gone, but its files are still in "
-                f"{shop.home.artifacts(pipeline)}. Restore the log from a backup, or remove that folder "
-                "if you want to begin anew.",
-                pipeline=pipeline,
-            ) from None
-    state = _with_recording(state, recording)
-    options = resolve_options(named, state)
-    around = surroundings(shop, state, options, recording, delivered(state, options))
-    plan = make_plan(state, options, around, named.refresh | state.to_refresh)
-    return Look(pipeline, state, verdict, options, plan, resets=named.reset and bool(state.named))
-
-
-def surroundings(
-    shop: Workshop,
-    state: PipelineState,
-    options: Mapping[str, Option],
-    recording: Recording | None,
-    delivered: frozenset[str] | None,
-    damaged: frozenset[str] = frozenset(),
-) -> Surroundings:
-    """Gather what the plan must know besides the log and the wishes."""
-    artifacts = Artifacts(shop.home.artifacts(state.pipeline_id))
-    outputs = {ref.path: ref for stage in state.attempts.values() for attempt in stage for ref in attempt.outputs}
-    missing = {path for path, ref in outputs.items() if not artifacts.looks_whole(ref)}
-    missing |= {path for path in state.lost if path in outputs and not artifacts.is_whole(outputs[path])}
-    if delivered is not None:
-        missing |= _damaged_exports(artifacts, outputs.values(), delivered)
-    diarizers, transcribers, local = shop.providers.engines(
-        options["diarizer"].value, options["transcriber"].value, options["model"].value
-    )
-    return Surroundings(
-        diarizers=diarizers,
-        transcribers=transcribers,
-        local_transcriber=local,
-        missing=frozenset(missing) | damaged,
-        delivered=delivered or frozenset(),
-        deliver=delivered is not None,
-        recording_at_hand=recording is not None,
-        versions=shop.versions,
-    )
-
-
-def _damaged_exports(artifacts: Artifacts, outputs: Iterable[ArtifactRef], delivered: frozenset[str]) -> set[str]:
-    """Return the exports that have still to be delivered and can't be: they are small, so they are read."""
-    wanted = [ref for ref in outputs if ref.path.startswith(f"{EXPORT}/") and ref.sha256 not in delivered]
-    return {ref.path for ref in wanted if not artifacts.is_whole(ref)}
-
-
 def run(
     shop: Workshop,
     seen: Look,
     recording: Recording | None,
     named: Named,
-    delivered: Callable[[PipelineState, Mapping[str, Option]], frozenset[str] | None],
+    delivered: Delivered,
     reporter: Reporter,
 ) -> RunResult:
     """Carry out the plan of a pipeline and return how that ended. What was seen before only gives the id.
@@ -238,17 +95,6 @@ def run(
         opened.writer.close()
 
 
-def _with_recording(state: PipelineState, recording: Recording | None) -> PipelineState:
-    """Let the plan of a pipeline that has no log yet know its input."""
-    if recording is None or state.input:
-        return state
-    return PipelineState(state.pipeline_id, input=_input(recording))
-
-
-def _input(recording: Recording) -> dict[str, Any]:
-    return {"name": recording.name, "size_bytes": recording.size_bytes, "sha256": recording.sha256}
-
-
 @define
 class _Run:
     """One invocation's work on one pipeline, from the open log to `run.finished`."""
@@ -257,7 +103,7 @@ class _Run:
     recorder: Recorder
     recording: Recording | None
     named: Named
-    delivered: Callable[[PipelineState, Mapping[str, Option]], frozenset[str] | None]
+    delivered: Delivered
     reporter: Reporter
     options: Mapping[str, Option]
     damaged: frozenset[str] = frozenset()
@@ -266,6 +112,7 @@ class _Run:
     tried: set[str] = field(factory=set)
     ran: list[str] = field(factory=list)
     bugs: list[Exception] = field(factory=list)
+    replan: set[str] = field(factory=set)
     running: dict[str, Future[None]] = field(factory=dict)
 
     @property
@@ -299,8 +146,8 @@ class _Run:
         state = self.state
         if not state.input and self.recording is not None:
             evt_version = self.shop.identity.versions.get("evt", "")
-            events.append(PipelineCreated(_input(self.recording), evt_version))
-            state = _with_recording(state, self.recording)
+            events.append(PipelineCreated(input_of(self.recording), evt_version))
+            state = with_recording(state, self.recording)
         events.append(self._run_started(self._plan(state)))
         if self.recording is not None and self.state.input and self.recording.name not in self.state.names:
             events.append(InputSeen(self.recording.name))
@@ -335,7 +182,7 @@ class _Run:
         delivered = self.delivered(state, self.options)
         around = surroundings(self.shop, state, self.options, self.recording, delivered, self.damaged)
         asked = frozenset() if self.begun else self.named.refresh
-        return make_plan(state, self.options, around, state.to_refresh | asked)
+        return planned(self.shop, state, self.options, around, state.to_refresh | asked)
 
     def _work(self, pool: ThreadPoolExecutor) -> Plan:
         """Start what the plan wants started, wait for one to end, plan again; until nothing is left to start."""
@@ -361,7 +208,7 @@ class _Run:
 
     def _inputs_are_whole(self, step: StagePlan, plan: Plan) -> bool:
         """Verify what a stage is about to read; a damaged file is recorded, and the plan made again."""
-        for name in READS[step.stage]:
+        for name in step.reads:
             attempt = plan[name].reused
             for ref in attempt.outputs if attempt else ():
                 try:
@@ -386,6 +233,7 @@ class _Run:
                 options=dict(step.options),
                 inputs=dict(step.inputs),
                 remakes=step.remakes,
+                price=step.price.as_data() if step.price else None,
             )
         )
         self.reporter.stage_started(step, attempt)
@@ -399,16 +247,30 @@ class _Run:
             artifacts=self.artifacts,
             recorder=self.recorder,
             reporter=self.reporter,
-            clock_s=self.shop.clock_s,
+            cutter=self.shop.cutter,
+            counter=self._counter(),
             stops=(self.shop.stop, self.abandoned),
         )
         self.running[step.stage] = pool.submit(self._attempt, work)
+
+    def _counter(self) -> Counter:
+        return Counter(
+            ledger=self.shop.ledger,
+            pace=self.shop.pace,
+            clock_s=self.shop.clock_s,
+            chance=self.shop.chance,
+            per_minute=self.shop.per_minute,
+            known_jobs=lambda: self.shop.known_jobs(self.recorder),
+            note=self.reporter.stage_note,
+        )
 
     def _await_one(self) -> None:
         done, _ = wait(self.running.values(), return_when=FIRST_COMPLETED)
         for stage in [name for name, future in self.running.items() if future in done]:
             self.tried.add(stage)
             self.running.pop(stage).result()
+            self.tried -= self.replan
+            self.replan.clear()
             self.reporter.stage_ended(self.state.attempts[stage][-1])
 
     def _attempt(self, work: StageWork) -> None:
@@ -422,6 +284,9 @@ class _Run:
         except LogError:
             raise
         except StoppedError:
+            event = StageInterrupted(stage, number)
+        except ReplanError:
+            self.replan.add(stage)
             event = StageInterrupted(stage, number)
         except (EvtError, OSError, MemoryError) as error:
             event = StageFailed(stage, number, _recorded_error(error), self._since(start_s))
@@ -442,8 +307,10 @@ class _Run:
             return INTERRUPTED
         if plan.is_done:
             return COMPLETED
-        has_failed = any(self.state.attempts[stage][-1].status == STAGE_FAILED for stage in self.tried)
-        return NEEDS_DECISION if (plan.blocked or plan.asks) and not has_failed else FAILED
+        ends = [self.state.attempts[stage][-1] for stage in self.tried]
+        codes = {end.error.code for end in ends if end.status == STAGE_FAILED and end.error}
+        waits = plan.blocked or plan.asks or codes & DECISIONS
+        return NEEDS_DECISION if waits and not codes - DECISIONS else FAILED
 
     def _finish(self, outcome: str, start_s: float) -> None:
         self.recorder.record(RunFinished(outcome, self._since(start_s)))
@@ -473,6 +340,8 @@ def _recorded_decision(step: StagePlan) -> dict[str, Any]:
         decision["cause"] = step.cause
     if step.reused is not None:
         decision["attempt"] = step.reused.number
+    if step.price is not None:
+        decision |= {"provider": step.engine.name if step.engine else "", **step.price.as_data()}
     return decision
 
 

@@ -13,7 +13,7 @@ from attrs import evolve as changed
 
 from eventlog.record import Record
 from projections import events as ev
-from projections.failures import ADOPTED, LOCAL, PAID_UNUSABLE
+from projections.failures import ADOPTED, PAID_UNUSABLE
 from projections.state import (
     FAILED,
     INTERRUPTED,
@@ -113,7 +113,7 @@ def _apply(state: PipelineState, record: Record, event: ev.Event) -> PipelineSta
         case ev.CallFailed():
             ending = {
                 "error": event.error,
-                "kind": event.kind if event.billable else LOCAL,
+                "kind": event.kind,
                 "cost": event.cost,
                 "usage": event.usage,
                 "failed_at": event.provider_time,

@@ -60,12 +60,15 @@ class Call(Value):
     @property
     def in_doubt(self) -> bool:
         """It may have been billed, nobody knows, and nothing was decided about it."""
-        return self.status == FAILED and self.kind == AMBIGUOUS and self.resolution is None
+        return self._failed_paid(AMBIGUOUS) and self.resolution is None
 
     @property
     def is_unusable(self) -> bool:
         """It is paid, its answer can't be used or is gone, and nothing was decided about asking once more."""
-        return self.status == FAILED and self.kind == PAID_UNUSABLE and self.resolution in {None, EXPIRED}
+        return self._failed_paid(PAID_UNUSABLE) and self.resolution in {None, EXPIRED}
+
+    def _failed_paid(self, kind: str) -> bool:
+        return self.started.billable and self.status == FAILED and self.kind == kind
 
 
 @frozen(eq=False, repr=False)

@@ -19,7 +19,8 @@ from eventlog.errors import EvtError
 from pipeline import runner
 from pipeline.artifacts import Artifacts
 from pipeline.delivery import Delivery, deliver, require_writable
-from pipeline.runner import Workshop
+from pipeline.look import Look, look
+from pipeline.workshop import Workshop
 from projections.decisions import RUN, WAITING
 from projections.graph import EXPORT, FORMATS
 from projections.options import Named
@@ -68,13 +69,13 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], as_json: bool, *
 def _export(shop: Workshop, item: Item, wanted: list[str], reporter: PlainReporter) -> list[Delivery]:
     """Deliver the wanted formats; render those that no export holds, beside the ones that it does."""
     named = Named()
-    seen = runner.look(shop, item.pipeline, item.recording, named, delivered_to(item.target, wanted or None))
+    seen = look(shop, item.pipeline, item.recording, named, delivered_to(item.target, wanted or None))
     export = seen.plan[EXPORT].reused
     made = list(export.metadata["formats"]) if export else seen.options["formats"].value
     formats = wanted or made
     if not set(formats) <= set(made):
         named = Named(once={"formats": sorted({*made, *formats})})
-        seen = runner.look(shop, item.pipeline, item.recording, named, delivered_to(item.target, formats))
+        seen = look(shop, item.pipeline, item.recording, named, delivered_to(item.target, formats))
     plan, state = seen.plan, seen.state
     if not plan.is_done:
         _require_only_export(seen)
@@ -85,7 +86,7 @@ def _export(shop: Workshop, item: Item, wanted: list[str], reporter: PlainReport
     return deliver(item.target, plan, state, Artifacts(shop.home.artifacts(item.pipeline)), formats)
 
 
-def _require_only_export(seen: runner.Look) -> None:
+def _require_only_export(seen: Look) -> None:
     """See that rendering is all that is missing: an export never transcribes."""
     if (
         any(step.decision in {RUN, WAITING} for step in seen.plan.stages if step.stage != EXPORT)

@@ -15,7 +15,7 @@ from cli.render import json_line, printable, shown_error
 from cli.settings import load_settings
 from cli.wiring import make_workshop
 from eventlog.errors import EvtError
-from pipeline.runner import Look, look
+from pipeline.look import Look, look
 from projections.decisions import RUN
 from projections.plan import StagePlan
 from projections.summary import as_json

@@ -28,8 +28,9 @@ from pipeline import runner
 from pipeline.artifacts import Artifacts
 from pipeline.delivery import deliver, require_writable
 from pipeline.errors import SourceRejectedError
+from pipeline.look import Look, look
 from pipeline.recordings import Recording, identify
-from pipeline.runner import Look, Workshop
+from pipeline.workshop import Workshop
 from projections.graph import DIARIZATION, TRANSCRIPTION
 from projections.options import Named
 
@@ -121,7 +122,7 @@ def _work(
 ) -> None:
     delivered = delivered_to(item.target)
     recording = _as_it_is_now(item, shop)
-    seen = runner.look(shop, item.pipeline, recording, named, delivered)
+    seen = look(shop, item.pipeline, recording, named, delivered)
     outcome.notes += seen.plan.notes
     plan, state = seen.plan, seen.state
     if not seen.is_settled:
@@ -161,7 +162,7 @@ def _require_unblocked(seen: Look) -> None:
 
 def _welcome(settings: Settings, shop: Workshop, items: list[Item]) -> None:
     """Say, once per home, where things are kept, that nothing left the machine, and how to get better words."""
-    seen = runner.look(shop, items[-1].pipeline, items[-1].recording, Named(), delivered_to(None))
+    seen = look(shop, items[-1].pipeline, items[-1].recording, Named(), delivered_to(None))
     speakers, words = (seen.plan[stage].engine for stage in (DIARIZATION, TRANSCRIPTION))
     home = printable(str(settings.home.root))
     say(f"\nLogs and copies of the audio are kept in {home}; removing that folder removes everything.", err=True)

@@ -100,6 +100,16 @@ def convert(source: Path, folder: Path, *, work: Work) -> Conversion:
     return Conversion(tuple((guess.tracks() | lacking.tracks()).values()), metadata)
 
 
+def stated_s(source: Path) -> float | None:
+    """Return how long a recording says it is, in seconds; None where it doesn't say, or isn't audio."""
+    try:
+        _checked_size(source)
+        with _opened(source) as opened:
+            return opened.facts.total_s
+    except (SourceRejectedError, OSError):
+        return None
+
+
 def _checked_size(source: Path) -> int:
     name = repr(str(source))
     try:

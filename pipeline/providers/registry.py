@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from pipeline.providers.base import Diarizer, Transcriber
+from pipeline.providers.remote import Remote, RemoteTranscriber
 from projections.engine import Engine
 
 _DIARIZERS = {
@@ -44,8 +45,22 @@ class Providers:
         provider: Transcriber = self._provider("transcriber", name, model)
         return provider
 
+    def remote_diarizer(self, name: str) -> Remote:
+        """Return a diarizer on the network by name; KeyError if there is none."""
+        provider: Remote = self._provider("diarizer", name, None)
+        return provider
+
+    def remote_transcriber(self, name: str, model: str | None) -> RemoteTranscriber:
+        """Return a transcriber on the network by name; KeyError if there is none."""
+        provider: RemoteTranscriber = self._provider("transcriber", name, model)
+        return provider
+
     def engines(
-        self, diarizer: str, transcriber: str, model: str | None
+        self,
+        diarizer: str,
+        transcriber: str,
+        model: str | None,
+        probed: Mapping[tuple[str, str, str], Mapping[str, Any]] | None = None,
     ) -> tuple[Mapping[str, Engine], Mapping[str, Engine], str]:
         """Return the diarizers and transcribers as the plan sees them, and the best local transcriber."""
         diarizers = {name: self.diarizer(name).engine() for name in _with_script(_DIARIZERS, diarizer)}

@@ -10,6 +10,7 @@ import hashlib
 import threading
 import time
 import tomllib
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from attrs import frozen
 from pipeline.errors import ProviderError
 from pipeline.providers.base import Answer, Audio, Chunk, Options, Work
 from projections.engine import Engine
+from projections.failures import KINDS, LOCAL
+from projections.money import Price
 
 _RATE_HZ = 16000
 _NAME = "script"
@@ -51,8 +54,11 @@ class ScriptProvider:
             wishes = tuple(script.content.get("key_options", ()))
             name = f"{_NAME}:{self._path.stem}"
             billable = bool(script.content.get("billable", False))
-            return Engine(name, script.version, key_options=wishes, by_position=True, billable=billable)
-        except (OSError, ValueError) as error:
+            price = Price("USD", Decimal(str(script.content["price_per_min"])), "") if _is_priced(script) else None
+            return Engine(
+                name, script.version, key_options=wishes, by_position=True, billable=billable, price=price
+            )
+        except (OSError, ValueError, InvalidOperation) as error:
             return Engine(_NAME, 0, lacking=f"the script {self._path} can't be read: {error}")
 
     def concurrency(self) -> int:
@@ -104,7 +110,12 @@ class ScriptProvider:
                     provider=_NAME,
                     code=failure.get("code", "scripted"),
                     retryable=failure.get("retryable", True),
+                    kind=failure.get("kind", LOCAL),
                 )
+
+
+def _is_priced(script: _Script) -> bool:
+    return "price_per_min" in script.content
 
 
 def _require_well_formed(content: dict[str, Any]) -> None:
@@ -118,6 +129,8 @@ def _require_well_formed(content: dict[str, Any]) -> None:
         for rule in content.get(name, []):
             if lacking := needs - rule.keys():
                 raise ValueError(f"a rule of {name} lacks {', '.join(sorted(lacking))}")
+            if rule.get("kind", LOCAL) not in KINDS:
+                raise ValueError(f"the kind of a failure is one of {', '.join(KINDS)}")
 
 
 def _applies(rule: dict[str, Any], operation: str, attempt: int, number: int) -> bool:

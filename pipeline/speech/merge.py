@@ -3,7 +3,7 @@
 No word is lost, added or changed, whatever the times are; times are repaired and speakers found:
 
 1. words are sorted by start, missing times are filled in from the neighbours, stretched words are cut;
-2. a word goes to the speaker whose turns cover most of it;
+2. a word whose speaker is known keeps it; any other goes to the speaker whose turns cover most of it;
 3. where speakers are level or talk at once, the exclusive turns decide, else the previous word's speaker;
 4. a word outside all turns goes to the nearest turn edge within a second, else to `UNKNOWN`;
 5. one or two words at the edge of a sentence that is mostly another speaker's go to that speaker;
@@ -293,7 +293,8 @@ def _claims(timed: Sequence[_Timed], floor: _Floor, everyone: _Timeline) -> list
     for word in timed:
         span = _span(word)
         heard = floor.full.heard(*span)
-        speaker, method = _speaker(span, heard, floor, previous)
+        given = word.word.speaker
+        speaker, method = (given, "given") if given else _speaker(span, heard, floor, previous)
         overlapped = everyone.crosstalk_s(*span) >= min(FRAME_S, span[1] - span[0])
         claims.append(_Claim(word, heard, overlapped, speaker, method))
         previous = speaker if speaker != UNKNOWN_SPEAKER else previous
@@ -337,6 +338,8 @@ def _realign(claims: list[_Claim]) -> list[_Claim]:
         for inward in (sentence, sentence[::-1]):
             run = _others(claims, inward, speaker)
             for i in run if len(run) <= EDGE_RUN_WORDS else ():
+                if claims[i].method == "given":
+                    continue
                 realigned[i] = evolve(claims[i], speaker=speaker, method="realigned")
     return realigned
 

@@ -24,13 +24,17 @@ class Turn:
 
 @frozen
 class Word:
-    """One transcribed word, its punctuation attached; the times are None where the engine gives none."""
+    """One transcribed word, its punctuation attached.
+
+    The times are None where the engine gives none; `speaker` is set where whoever heard the word knew who spoke.
+    """
 
     text: str
     start_s: float | None = None
     end_s: float | None = None
     confidence: float | None = None
     channel: int | None = None
+    speaker: str | None = None
 
 
 @frozen
@@ -39,7 +43,7 @@ class AttributedWord:
 
     Attributes:
         share: the part of the word's duration that the speaker's turns cover, 0 to 1.
-        method: `channel`, `overlap`, `exclusive`, `previous`, `edge`, `realigned`, `island` or `none`.
+        method: `given`, `channel`, `overlap`, `exclusive`, `previous`, `edge`, `realigned`, `island` or `none`.
         alternatives: other speakers heard during the word, most heard first.
         overlapped: two speakers or more speak during the word.
     """

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.inputs import TURNS, WORDS
 from pipeline.providers.registry import Providers
 from pipeline.speech.merge import merge
 from pipeline.speech.values import UNKNOWN_SPEAKER, Turn, Word
-from pipeline.stages.diarization import TURNS
-from pipeline.stages.transcription import WORDS
 from pipeline.work import StageResult, StageWork
 from projections.graph import DIARIZATION, TRANSCRIPTION
 from projections.summary import as_json

@@ -19,9 +19,14 @@ from pipeline import runner
 from pipeline.artifacts import Artifacts
 from pipeline.delivery import Delivery, Target, deliver
 from pipeline.home import Home
+from pipeline.ledger import Ledger
+from pipeline.look import look
+from pipeline.pacing import Pace
 from pipeline.providers.registry import Providers
+from pipeline.providers.services import load_services
 from pipeline.recordings import identify, pipeline_id_of
-from pipeline.runner import Identity, Workshop
+from pipeline.workshop import Identity, Workshop
+from projections.limits import NO_LIMITS
 from projections.options import Named
 from projections.plan import StagePlan
 from projections.state import Attempt
@@ -69,19 +74,26 @@ class Quiet:
     def stage_progress(self, stage: str, done_s: float, total_s: float) -> None:
         pass
 
+    def stage_note(self, stage: str, text: str) -> None:
+        pass
+
     def stage_ended(self, attempt: Attempt) -> None:
         pass
 
 
 def make_shop(root: Path, storage: PosixStorage | None = None, **changes: Any) -> Workshop:
+    limits = changes.pop("limits", NO_LIMITS)
+    home = Home(root)
     return Workshop(
-        home=Home(root),
+        home=home,
         store=Store(str(root / "logs"), storage=storage or PosixStorage()),
         providers=Providers({}),
         identity=Identity("anna", 1, "host", "boot", {"evt": "0.1.0"}),
         clock_s=time.monotonic,
         new_run_id=lambda: f"run{next(_RUNS):06d}",
         stop=threading.Event(),
+        ledger=Ledger(limits, load_services().rates, time.monotonic),
+        pace=Pace(home.pace, time.time),
         side_by_side=False,
         **changes,
     )
@@ -95,7 +107,7 @@ def run_once(
     found = identify(recording, shop.home.index)
     target = Target(output_dir, recording.stem)
     pipeline = pipeline_id_of(found, shop.store)
-    seen = runner.look(shop, pipeline, found, named, delivered_to(target))
+    seen = look(shop, pipeline, found, named, delivered_to(target))
     plan, state, result = seen.plan, seen.state, None
     if not seen.is_settled:
         result = runner.run(shop, seen, found, named, delivered_to(target), Quiet())

@@ -1,0 +1,140 @@
+"""What an invocation spends: the gate that every paid call passes, and what is under way.
+
+Limits are checked and the call announced under one lock, so that calls that begin at the same time can't pass a
+limit together.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+
+from attrs import define, field
+
+from pipeline.errors import DecisionError
+from pipeline.recorder import Recorder
+from projections.cost import committed
+from projections.doubt import at_stake, may_repeat
+from projections.events import BudgetExceeded, CallResolved, CallStarted
+from projections.failures import REPEATED
+from projections.limits import Limits
+from projections.money import Money, Rates, money_from
+from projections.state import Call, PipelineState
+
+URGENT_GRACE_S = 8.0
+"""Service managers kill ten seconds after SIGTERM by themselves. Source: Docker's default stop timeout."""
+
+
+@define
+class Ledger:
+    """The money of one invocation; shared by all of its pipelines and threads."""
+
+    limits: Limits
+    rates: Rates
+    clock_s: Callable[[], float]
+    _lock: threading.RLock = field(factory=threading.RLock, init=False)
+    _begun: list[tuple[Recorder, str]] = field(factory=list, init=False)
+    _repeated: list[tuple[Recorder, str]] = field(factory=list, init=False)
+    _under_way: dict[tuple[str, str], Money | None] = field(factory=dict, init=False)
+    _stopped_s: float | None = field(default=None, init=False)
+    _urgent: bool = field(default=False, init=False)
+
+    def announce(self, recorder: Recorder, started: CallStarted) -> None:
+        """Record that a call begins, unless a limit would be passed by it; that is recorded too.
+
+        Raises:
+            DecisionError: a limit would be passed; nothing was sent.
+        """
+        with self._lock:
+            if started.billable:
+                self._require_within(recorder, started)
+                self._begun.append((recorder, started.call))
+                self._under_way[recorder.state.pipeline_id, started.call] = money_from(started.at_most)
+            recorder.record(started)
+
+    def ended(self, recorder: Recorder, call_id: str) -> None:
+        """Note that nothing of a call is under way any more."""
+        with self._lock:
+            self._under_way.pop((recorder.state.pipeline_id, call_id), None)
+
+    def repeat(self, recorder: Recorder, call: Call, reason: str) -> bool:
+        """Say whether a call that may be paid already is sent once more; if so, that is recorded first."""
+        with self._lock:
+            calls = recorder.state.calls
+            expected = _expected(recorder.state, call)
+            earlier = [at_stake(other) for other in _calls(self._repeated)]
+            verdict = may_repeat(call, calls.values(), self.limits, self.rates, expected, earlier)
+            if verdict.may_repeat:
+                evidence = {**verdict.evidence, "reason": reason}
+                recorder.record(CallResolved(call.id, REPEATED, "policy", evidence))
+                self._repeated.append((recorder, call.id))
+            return verdict.may_repeat
+
+    def hurry(self) -> None:
+        """Wait for calls under way only as long as the system gives a process that it wants to end."""
+        self._urgent = True
+
+    def grace_is_over(self) -> bool:
+        """Say whether calls under way have been waited for long enough; the wait begins with the first question."""
+        with self._lock:
+            self._stopped_s = self.clock_s() if self._stopped_s is None else self._stopped_s
+            grace_s = min(self.limits.grace_s, URGENT_GRACE_S) if self._urgent else self.limits.grace_s
+            return self.clock_s() - self._stopped_s >= grace_s
+
+    def under_way(self) -> Mapping[tuple[str, str], Money | None]:
+        """Return the paid calls that wait for an answer, by pipeline and id, and what each can cost at most.
+
+        Takes no lock: a signal handler asks, perhaps of a thread that holds it.
+        """
+        return dict(self._under_way)
+
+    def _require_within(self, recorder: Recorder, started: CallStarted) -> None:
+        state, cost = recorder.state, money_from(started.at_most)
+        batch = _calls(self._begun)
+        attempt = state.attempts[started.stage][-1].started
+        planned = money_from((attempt.price or {}).get("at_most"))
+        this = (started.stage, started.attempt)
+        here = [call for call in state.calls.values() if (call.started.stage, call.started.attempt) == this]
+        for name, limit, spent in (
+            ("max_cost", self.limits.max_cost, list(state.calls.values())),
+            ("max_batch_cost", self.limits.max_batch_cost, batch),
+            ("plan", planned, here),
+        ):
+            self._require(name, limit, [*committed(spent), cost], recorder, started)
+
+    def _require(
+        self,
+        name: str,
+        limit: Money | None,
+        amounts: Iterable[Money | None],
+        recorder: Recorder,
+        started: CallStarted,
+    ) -> None:
+        if limit is None:
+            return
+        needed = self.rates.total(amounts, limit.currency)
+        if needed is not None and needed.amount <= limit.amount:
+            return
+        data = needed.as_data() if needed else None
+        recorder.record(BudgetExceeded(started.stage, started.unit, name, limit.as_data(), data))
+        raise DecisionError(_sentence(name, limit, needed), code="budget_exceeded")
+
+
+def _calls(entries: Iterable[tuple[Recorder, str]]) -> list[Call]:
+    """Return calls as they are now, each once."""
+    found = {(id(recorder), call_id): recorder.state.calls.get(call_id) for recorder, call_id in entries}
+    return [call for call in found.values() if call is not None]
+
+
+def _expected(state: PipelineState, call: Call) -> Money | None:
+    attempts = state.attempts.get(call.started.stage, ())
+    prices = [attempt.started.price for attempt in attempts if attempt.started.price]
+    return money_from(prices[0].get("expected")) if prices else None
+
+
+def _sentence(name: str, limit: Money, needed: Money | None) -> str:
+    comes_to = f"it would come to {needed}" if needed else "what it costs is unknown"
+    if name == "plan":
+        return f"The next call would pass what the plan announced ({limit}; {comes_to}). `evt run` plans again."
+    flag = f"--{name.replace('_', '-')}"
+    return f"The next call would pass {flag} {limit} ({comes_to}). It was not made; a higher {flag} lets it."

@@ -1,0 +1,190 @@
+"""A pipeline before anything is done: its log, its state, the wishes and the plan. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, frozen
+
+from eventlog.errors import LogGoneError, LogNotFoundError
+from eventlog.reader import Tail, Verdict
+from pipeline.artifacts import Artifacts
+from pipeline.recordings import Recording
+from pipeline.stages import transcription
+from pipeline.stages.diarization import diarization_request
+from pipeline.workshop import Workshop
+from projections.decisions import ADOPT, ASK, RUN
+from projections.events import ArtifactRef
+from projections.fold import fold, initial_state
+from projections.graph import AUDIO_CONVERSION, DIARIZATION, EXPORT
+from projections.options import FLAG, Named, Option, resolve_options
+from projections.plan import Plan, StagePlan, Surroundings, make_plan
+from projections.prices import Unit
+from projections.state import PipelineState
+
+Delivered = Callable[[PipelineState, Mapping[str, Option]], frozenset[str] | None]
+"""Returns the digests of exports that lie where the user wants them; None if none are wanted."""
+
+_NOTHING = object()
+
+
+@frozen
+class Look:
+    """A pipeline before anything is done: its log, its state, the wishes and the plan.
+
+    Attributes:
+        pipeline: the id under which the recording is known, or would be.
+        verdict: how its log ends; None where there is no log.
+        resets: there are recorded options, and they are to be forgotten.
+    """
+
+    pipeline: str
+    state: PipelineState
+    verdict: Verdict | None
+    options: Mapping[str, Option]
+    plan: Plan
+    resets: bool
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing is to be done and nothing to be recorded."""
+        wishes_new = self.resets or any(
+            option.source == FLAG and self.state.named.get(name, _NOTHING) != option.value
+            for name, option in self.options.items()
+        )
+        clean = self.verdict is not None and self.verdict.tail is Tail.CLEAN
+        completed = self.state.status == "completed" and self.state.sealed
+        return clean and self.plan.is_done and completed and not wishes_new
+
+
+def look(shop: Workshop, pipeline: str, recording: Recording | None, named: Named, delivered: Delivered) -> Look:
+    """Return what would happen to a pipeline, without a lock and without changing anything.
+
+    Args:
+        shop: what is needed from outside.
+        pipeline: its id.
+        recording: the file, if it is at hand.
+        named: the wishes of this invocation.
+        delivered: digests of exports that lie where the user wants them; None if none are wanted.
+
+    Raises:
+        CorruptLogError, LogGoneError, LogStorageError: see `Store.read`.
+    """
+    try:
+        reading = shop.store.stream(pipeline)
+        state = fold(initial_state(pipeline), reading)
+        verdict = reading.verdict
+        if (error := shop.store.unusable(pipeline, verdict)) is not None:
+            raise error
+    except LogNotFoundError:
+        state, verdict = initial_state(pipeline), None
+        if Artifacts(shop.home.artifacts(pipeline)).has_files() and not Path(shop.store.path(pipeline)).exists():
+            raise LogGoneError(
+                f"The log {shop.store.path(pipeline)} is gone, but its files are still in "
+                f"{shop.home.artifacts(pipeline)}. Restore the log from a backup, or remove that folder "
+                "if you want to begin anew.",
+                pipeline=pipeline,
+            ) from None
+    state = with_recording(state, recording)
+    options = resolve_options(named, state)
+    around = surroundings(shop, state, options, recording, delivered(state, options))
+    plan = planned(shop, state, options, around, named.refresh | state.to_refresh)
+    return Look(pipeline, state, verdict, options, plan, resets=named.reset and bool(state.named))
+
+
+def surroundings(
+    shop: Workshop,
+    state: PipelineState,
+    options: Mapping[str, Option],
+    recording: Recording | None,
+    delivered: frozenset[str] | None,
+    damaged: frozenset[str] = frozenset(),
+) -> Surroundings:
+    """Gather what the plan must know besides the log and the wishes."""
+    artifacts = Artifacts(shop.home.artifacts(state.pipeline_id))
+    outputs = {ref.path: ref for stage in state.attempts.values() for attempt in stage for ref in attempt.outputs}
+    missing = {path for path, ref in outputs.items() if not artifacts.looks_whole(ref)}
+    missing |= {path for path in state.lost if path in outputs and not artifacts.is_whole(outputs[path])}
+    if delivered is not None:
+        missing |= _damaged_exports(artifacts, outputs.values(), delivered)
+    probed = {(event.provider, event.origin, event.model): event.facts for event in state.probed}
+    diarizers, transcribers, local = shop.providers.engines(
+        options["diarizer"].value, options["transcriber"].value, options["model"].value, probed
+    )
+    paid = any(engine.billable for engine in (*diarizers.values(), *transcribers.values()))
+    return Surroundings(
+        diarizers=diarizers,
+        transcribers=transcribers,
+        local_transcriber=local,
+        missing=frozenset(missing) | damaged,
+        delivered=delivered or frozenset(),
+        deliver=delivered is not None,
+        recording_at_hand=recording is not None,
+        versions=shop.versions,
+        duration_s=_stated_s(recording, state) if paid else None,
+        limits=shop.ledger.limits,
+        rates=shop.ledger.rates,
+        today=shop.today,
+    )
+
+
+def planned(
+    shop: Workshop,
+    state: PipelineState,
+    options: Mapping[str, Option],
+    around: Surroundings,
+    refresh: frozenset[str],
+) -> Plan:
+    """Return the plan; where stages that cost money are next, their calls are counted first."""
+    plan = make_plan(state, options, around, refresh)
+    units = {
+        step.stage: _units(shop, step, plan, state)
+        for step in plan.stages
+        if step.price is not None and step.decision in {RUN, ADOPT, ASK}
+    }
+    return make_plan(state, options, evolve(around, units=units), refresh) if units else plan
+
+
+def with_recording(state: PipelineState, recording: Recording | None) -> PipelineState:
+    """Let the plan of a pipeline that has no log yet know its input."""
+    if recording is None or state.input:
+        return state
+    return PipelineState(state.pipeline_id, input=input_of(recording))
+
+
+def input_of(recording: Recording) -> dict[str, Any]:
+    """Return a recording as `pipeline.created` holds it."""
+    return {"name": recording.name, "size_bytes": recording.size_bytes, "sha256": recording.sha256}
+
+
+def _units(shop: Workshop, step: StagePlan, plan: Plan, state: PipelineState) -> tuple[Unit, ...]:
+    inputs = {other.stage: other.reused for other in plan.stages if other.reused is not None}
+    artifacts = Artifacts(shop.home.artifacts(state.pipeline_id))
+    if step.stage == DIARIZATION:
+        request = diarization_request(step, inputs[AUDIO_CONVERSION], artifacts, shop.providers)
+        return (Unit(request.seconds, request.digest),)
+    chunk_s = transcription.chunk_s_of(step, shop.providers)
+    pieces = shop.cutter.pieces(step, inputs, artifacts, chunk_s, lambda: None)
+    spoken = [piece for piece in pieces if piece.has_speech]
+    requests = transcription.requests_of(step, spoken, shop.providers)
+    in_order = step.engine is not None and step.engine.in_order
+    return tuple(
+        Unit(request.seconds, None if in_order and at else request.digest) for at, request in enumerate(requests)
+    )
+
+
+def _stated_s(recording: Recording | None, state: PipelineState) -> float | None:
+    """Return how long a recording says it is; only asked for where it isn't converted yet."""
+    if recording is None or AUDIO_CONVERSION in state.completed_stages:
+        return None
+    from pipeline.audio.convert import stated_s
+
+    return stated_s(recording.path)
+
+
+def _damaged_exports(artifacts: Artifacts, outputs: Iterable[ArtifactRef], delivered: frozenset[str]) -> set[str]:
+    """Return the exports that have still to be delivered and can't be: they are small, so they are read."""
+    wanted = [ref for ref in outputs if ref.path.startswith(f"{EXPORT}/") and ref.sha256 not in delivered]
+    return {ref.path for ref in wanted if not artifacts.is_whole(ref)}

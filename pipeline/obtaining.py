@@ -1,0 +1,403 @@
+"""The way of one request to its answer: what was begun before, tries, waits, and how each ended.
+
+Every try is a call of its own in the log. What a failure means for the bill, and so for the next try, is its kind;
+see `projections.failures` and docs/adr/0010.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import nullcontext
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field, frozen
+
+from pipeline.answers import ROOM_BYTES, ROOM_BYTES_PER_S, answer_name, content_of, read_answer, succeeded
+from pipeline.errors import DecisionError, ProviderError, StoppedError
+from pipeline.ledger import Ledger
+from pipeline.pacing import Pace
+from pipeline.providers.base import Answer
+from pipeline.providers.remote import Doubt, RemoteJobs, Reply
+from pipeline.requests import Request
+from projections.events import ArtifactRef, CallAccepted, CallFailed, CallResolved, StageError
+from projections.failures import (
+    ADOPTED,
+    AMBIGUOUS,
+    EXPIRED,
+    NEEDS_MONEY,
+    NOT_SENT,
+    PAID_UNUSABLE,
+    REJECTED,
+    THROTTLED,
+    UNDER_WAY,
+)
+from projections.money import ESTIMATED
+from projections.paying import believed_calls
+from projections.state import SUCCEEDED, Call
+
+if TYPE_CHECKING:
+    from pipeline.calls import Calls
+
+LONGEST_WAIT_S = 60.0
+"""Waits between tries double up to this, each shortened by chance by up to half, so that many callers spread out.
+
+Source: Brooker, "Exponential backoff and jitter" (equal jitter)."""
+
+_LOOK_S = 0.05
+
+
+@frozen
+class Counter:
+    """What calls of all stages of a run share.
+
+    Attributes:
+        per_minute: how many requests a minute each provider may be sent; none named: any number.
+        known_jobs: returns the ids of all jobs that this home knows of.
+        note: tells people what goes on with a call of a stage.
+    """
+
+    ledger: Ledger
+    pace: Pace
+    clock_s: Callable[[], float]
+    chance: Random
+    per_minute: Mapping[str, float]
+    known_jobs: Callable[[], frozenset[str]]
+    note: Callable[[str, str], None]
+
+
+@define
+class _Line:
+    """What a provider's call may say while it runs."""
+
+    calls: Calls
+    call_id: str
+    note: Callable[[str], None]
+    is_settled: bool = False
+    """A job is accepted, or all is said: nothing is lost if the run stops now."""
+    release: Callable[[], None] | None = None
+
+    def check(self) -> None:
+        self.calls.check()
+
+    def pause(self, seconds: float) -> None:
+        end_s = self.calls.counter.clock_s() + seconds
+        while (left_s := end_s - self.calls.counter.clock_s()) > 0:
+            self.calls.check()
+            self.calls.stops[0].wait(min(_LOOK_S * 2, left_s))
+        self.calls.check()
+
+    def accepted(self, job_id: str, expires_at: str | None = None) -> None:
+        self.calls.recorder.record(CallAccepted(self.call_id, job_id, expires_at))
+        self.is_settled = True
+        if self.release is not None:
+            self.release()
+
+    def progress(self, text: str) -> None:
+        self.note(text)
+
+
+@define
+class Obtaining:
+    """The way of one request to its answer: tries, waits, doubts."""
+
+    calls: Calls
+    request: Request
+    counter: Counter
+    tries: int = 0
+    waits: int = 0
+    unusable: int = 0
+    begun_s: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.begun_s = self.counter.clock_s()
+
+    def obtain(self) -> Answer:
+        """Return the answer; see `Calls.answers` for the errors."""
+        while True:
+            self.calls.require_going()
+            try:
+                return self._once()
+            except ProviderError as error:
+                if not self._goes_on(error):
+                    raise
+
+    def _once(self) -> Answer:
+        """Fetch what was accepted, or settle what is in doubt and send."""
+        pending = self._pending()
+        if pending is not None and pending.is_accepted:
+            return self._adopt(pending)
+        repeats = None
+        if pending is not None:
+            repeats = self._settle(pending)
+            if repeats is None and self._pending() is not None:
+                return self._once()
+        return self._send(repeats)
+
+    def _pending(self) -> Call | None:
+        """Return the newest call of this request that is accepted, in doubt, or paid without an answer of use."""
+        calls = [c for c in believed_calls(self.calls.step, self._state) if c.request == self.request.digest]
+        last = calls[-1] if calls else None
+        if last is None or not last.started.billable:
+            return None
+        open_ = last.is_accepted or last.in_doubt or last.is_unusable or last.status == SUCCEEDED
+        return last if open_ else None
+
+    @property
+    def _state(self) -> Any:
+        return self.calls.recorder.state
+
+    def _send(self, repeats: str | None) -> Answer:
+        request, calls = self.request, self.calls
+        line = _Line(calls, "", self._note)
+        self._await_service(line)
+        provider = request.remote.provider if request.remote else None
+        with self._alone(line) as release:
+            clock = provider.prepare() if isinstance(provider, RemoteJobs) else None
+            started = calls.started(request, repeats, clock)
+            name = answer_name(started.call, request.digest)
+            if request.engine.billable:
+                calls.folder.reserve(name, ROOM_BYTES + int(ROOM_BYTES_PER_S * request.seconds))
+            try:
+                self.counter.ledger.announce(calls.recorder, started)
+            except DecisionError as error:
+                calls.folder.release(name)
+                calls.halt(error)
+                raise
+            line.call_id, line.release = started.call, release
+            return self._take(line, lambda: request.send(line))
+
+    def _alone(self, line: _Line) -> Any:
+        """Return the place of the only submitter, for providers whose lost jobs are looked for."""
+        if self.request.remote is not None and isinstance(self.request.remote.provider, RemoteJobs):
+            return self.counter.pace.alone(self.request.engine, line)
+        return nullcontext(None)
+
+    def _take(self, line: _Line, ask: Callable[[], Answer | Reply]) -> Answer:
+        """Make a call that is announced, and record how it ended."""
+        begun_s = self.counter.clock_s()
+        try:
+            reply = ask() if self.request.remote is None else self._awaited(ask, line)
+            return self._store(line.call_id, reply, self.counter.clock_s() - begun_s)
+        except ProviderError as error:
+            self._record_failure(line, error)
+            raise
+        except StoppedError:
+            if not line.is_settled:
+                stopped = ProviderError("The run was stopped.", provider=self.request.engine.name, code="stopped")
+                self._record_failure(line, stopped)
+            raise
+        finally:
+            self.counter.ledger.ended(self.calls.recorder, line.call_id)
+
+    def _awaited(self, ask: Callable[[], Answer | Reply], line: _Line) -> Answer | Reply:
+        """Return what a call gives; after a stop it is waited for only so long, and then is in doubt."""
+        future: Future[Answer | Reply] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(ask())
+            except BaseException as error:  # handed to whoever waits
+                future.set_exception(error)
+
+        # Not of a pool: the process must be able to end while a service keeps it waiting.
+        threading.Thread(target=work, name=f"call-{line.call_id}", daemon=True).start()
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        while not done.wait(_LOOK_S):
+            if any(stop.is_set() for stop in self.calls.stops) and self.counter.ledger.grace_is_over():
+                self._abandon(line)
+        return future.result()
+
+    def _abandon(self, line: _Line) -> None:
+        if not line.is_settled:
+            error = ProviderError(
+                "The run was stopped before the answer came; it may have been paid.",
+                provider=self.request.engine.name,
+                code="stopped",
+                kind=AMBIGUOUS,
+            )
+            self._record_failure(line, error)
+            line.is_settled = True
+        raise StoppedError("the run was stopped")
+
+    def _store(self, call_id: str, reply: Answer | Reply, latency_s: float) -> Answer:
+        content = content_of(self.request, reply)
+        ref = self.calls.folder.put_json(answer_name(call_id, self.request.digest), content)
+        try:
+            answer = read_answer(self.request, content)
+        except ProviderError as error:
+            ended = succeeded(call_id, ref, content, latency_s)
+            failure = CallFailed(
+                call_id,
+                PAID_UNUSABLE,
+                call_error(error, ref),
+                billable=self.request.engine.billable,
+                cost=ended.cost,
+                usage=ended.usage,
+            )
+            self.calls.recorder.record(failure)
+            raise RecordedError.of(error) from error
+        self.calls.recorder.record(succeeded(call_id, ref, content, max(latency_s, 0.001)))
+        return answer
+
+    def _record_failure(self, line: _Line, error: ProviderError) -> None:
+        if error.kind == UNDER_WAY or isinstance(error, RecordedError):
+            return
+        calls, billable = self.calls, self.request.engine.billable
+        calls.folder.release(answer_name(line.call_id, self.request.digest))
+        details = None
+        if error.said:
+            number = line.call_id.rpartition(".")[2]
+            details = calls.folder.put_json(f"calls/{number}-failure.json", {"said": error.said})
+        if error.code == EXPIRED:
+            self._record_expired(line.call_id, error, details)
+            return
+        may_cost = billable and error.kind in {AMBIGUOUS, PAID_UNUSABLE}
+        failed = CallFailed(line.call_id, error.kind, call_error(error, details), billable=may_cost)
+        calls.recorder.record(failed)
+
+    def _record_expired(self, call_id: str, error: ProviderError, details: ArtifactRef | None) -> None:
+        expected = self._state.calls[call_id].started.expected
+        cost = {**expected, "basis": ESTIMATED, "price_date": ""} if expected else None
+        self.calls.recorder.record(
+            CallFailed(call_id, PAID_UNUSABLE, call_error(error, details), billable=True, cost=cost),
+            CallResolved(call_id, EXPIRED, "reconciler", {"reason": "the service no longer has the result"}),
+        )
+
+    # What was begun before
+
+    def _adopt(self, call: Call) -> Answer:
+        remote = self.request.remote
+        assert remote is not None, "only services accept jobs"
+        assert isinstance(remote.provider, RemoteJobs), "only services accept jobs"
+        provider, job = remote.provider, str(call.job_id)
+        line = _Line(self.calls, call.id, self._note, is_settled=True)
+        return self._take(line, lambda: provider.adopt(job, remote.sound, remote.wish, line))
+
+    def _settle(self, call: Call) -> str | None:
+        """Return the call that is to be sent once more; None: look again, its job was found or never was.
+
+        Raises:
+            DecisionError: the user must decide.
+        """
+        remote = self.request.remote
+        provider = remote.provider if remote is not None and call.in_doubt else None
+        if isinstance(provider, RemoteJobs) and self._look_for_job(call, provider):
+            return None
+        reason = "it may have been accepted" if call.in_doubt else "its answer can't be used"
+        if self.counter.ledger.repeat(self.calls.recorder, call, reason):
+            return call.id
+        error = DecisionError(
+            f"The call {call.id} ({call.started.unit}) may be paid already, and {reason}. "
+            f"`evt run {self._state.pipeline_id} --in-doubt repeat` sends it once more.",
+            code="in_doubt",
+        )
+        raise error
+
+    def _look_for_job(self, call: Call, provider: RemoteJobs) -> bool:
+        remote = self.request.remote
+        assert remote is not None, "only services have jobs"
+        line = _Line(self.calls, call.id, self._note)
+        with self.counter.pace.alone(self.request.engine, line):
+            doubt = Doubt(call.started.provider_time, call.failed_at, self.counter.known_jobs())
+            finding = provider.find(doubt, remote.sound, remote.wish, line)
+            if not finding.resolution:
+                return False
+            events: list[Any] = [CallResolved(call.id, finding.resolution, "reconciler", dict(finding.evidence))]
+            if finding.resolution == ADOPTED:
+                events.append(CallAccepted(call.id, str(finding.job_id)))
+            self.calls.recorder.record(*events)
+        return True
+
+    # What a failure leads to
+
+    def _goes_on(self, error: ProviderError) -> bool:
+        """Wait, if the request is to be sent again; say whether it is."""
+        limits = self.counter.ledger.limits
+        elapsed_s = self.counter.clock_s() - self.begun_s
+        if error.kind == NEEDS_MONEY:
+            decision = DecisionError(str(error), code="needs_money")
+            self.calls.halt(decision)
+            raise decision from error
+        if error.kind == REJECTED and error.code == "key_refused":
+            self.calls.halt(error)
+        if error.code == EXPIRED:
+            return True
+        if error.kind == PAID_UNUSABLE:
+            self.unusable += 1
+            return self.unusable == 1 and not self.request.only_once
+        if error.kind not in {NOT_SENT, AMBIGUOUS, THROTTLED} or elapsed_s > limits.retry_limit_s:
+            return False
+        self.waits += 1
+        self.tries += error.kind != THROTTLED
+        if self.tries >= limits.attempts:
+            return False
+        return self._waits(error, limits.retry_limit_s - elapsed_s)
+
+    def _waits(self, error: ProviderError, left_s: float) -> bool:
+        wait_s = self._backoff_s() if error.retry_after_s is None else error.retry_after_s
+        if error.kind == THROTTLED:
+            self.counter.pace.cool_down(self.request.engine, wait_s)
+        if wait_s > left_s:
+            return False
+        tried = f" ({self.tries} of {self.counter.ledger.limits.attempts})" if self.tries else ""
+        self._note(f"{str(error).rstrip('.')}; trying again in {wait_s:.1f} s{tried}")
+        if error.kind != THROTTLED:
+            _Line(self.calls, "", self._note).pause(wait_s)
+        return True
+
+    def _backoff_s(self) -> float:
+        longest = min(LONGEST_WAIT_S, self.counter.ledger.limits.retry_wait_s * 2.0 ** (self.waits - 1))
+        return longest * self.counter.chance.uniform(0.5, 1.0)
+
+    def _await_service(self, line: _Line) -> None:
+        """Wait for as long as the service asked to be left alone, and for a turn."""
+        if self.request.remote is None:
+            return
+        engine, pace = self.request.engine, self.counter.pace
+        while (wait_s := pace.wait_s(engine)) > 0:
+            if self.counter.clock_s() - self.begun_s + wait_s > self.counter.ledger.limits.retry_limit_s:
+                raise RecordedError(
+                    f"{engine.name} asks to be left alone for {wait_s:.0f} s. Run again after that.",
+                    provider=engine.name,
+                    code="rate_limited",
+                    retryable=True,
+                    retry_after_s=wait_s,
+                )
+            line.pause(min(wait_s, 1.0))
+        pace.take_turn(engine, self.counter.per_minute.get(engine.name), line)
+
+    def _note(self, text: str) -> None:
+        self.counter.note(self.calls.step.stage, f"{self.request.unit}: {text}")
+
+
+class RecordedError(ProviderError):
+    """An error about which the log has said everything."""
+
+    @classmethod
+    def of(cls, error: ProviderError) -> RecordedError:
+        """Return the same error, as said."""
+        return cls(
+            str(error),
+            provider=error.provider,
+            code=error.code,
+            retryable=error.retryable,
+            kind=PAID_UNUSABLE,
+        )
+
+
+def call_error(error: ProviderError, details: ArtifactRef | None = None) -> StageError:
+    """Return a provider's error as the log holds it; `details` is the file with the provider's own words."""
+    return StageError(
+        code=error.code,
+        message=str(error),
+        retryable=error.retryable,
+        provider=error.provider,
+        http_status=error.http_status,
+        request_id=error.request_id,
+        retry_after_s=error.retry_after_s,
+        details=details,
+    )

@@ -1,0 +1,64 @@
+"""Finding out, once, what a model or server that isn't known can do: by asking it about a few seconds of speech."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.errors import ProviderError, ReplanError
+from pipeline.pieces import Piece, sound_of
+from pipeline.providers.base import Answer
+from pipeline.providers.registry import Providers
+from pipeline.providers.remote import Wish
+from pipeline.requests import Request, remote_request
+from pipeline.work import StageWork
+from projections.events import EngineProbed
+from projections.failures import PAID_UNUSABLE, REJECTED
+
+PROBE_S = 5.0
+"""Long enough for a few words, short enough to cost next to nothing."""
+
+_RATE_HZ = 16000
+
+
+def probe(work: StageWork, providers: Providers, piece: Piece) -> None:
+    """Ask in each way that there is, the best first, until one is taken; record what was found out.
+
+    Raises:
+        ReplanError: always, once it is recorded: the plan relies on it.
+        ProviderError: no way was taken, or something else went wrong.
+    """
+    engine = work.step.engine
+    assert engine is not None, "the plan names the engine of this stage"
+    remote = providers.remote_transcriber(work.step.engine_name, work.step.options.get("model"))
+    start = piece.chunk.start
+    sound = sound_of(piece, start, min(piece.chunk.end, start + round(PROBE_S * _RATE_HZ)))
+    refused = ProviderError("It takes no kind of request that evt knows.", provider=engine.name, code="unsupported")
+    for facts in remote.trials():
+        request = remote_request(engine, remote, "probe", sound, Wish(work.step.options, facts), only_once=True)
+        if _is_refused(work, request):
+            continue
+        try:
+            (answer,) = work.answers([request], concurrency=1)
+        except ProviderError as error:
+            if not (error.kind == PAID_UNUSABLE or (error.kind == REJECTED and error.code == "unsupported")):
+                raise
+            refused = error
+            continue
+        found = {**facts, **_shown_by(answer, facts)}
+        work.recorder.record(EngineProbed(engine.name, engine.origin, engine.model or "", found))
+        raise ReplanError("what the engine can do was found out")
+    raise refused
+
+
+def _is_refused(work: StageWork, request: Request) -> bool:
+    """Say whether an earlier attempt was told that this way is not taken."""
+    calls = [call for call in work.recorder.state.calls.values() if call.request == request.digest]
+    return bool(calls) and calls[-1].kind in {PAID_UNUSABLE, REJECTED}
+
+
+def _shown_by(answer: Answer, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an answer shows; one without words shows nothing, so what was asked for is believed."""
+    words = answer["words"]
+    timed = facts.get("format") == "verbose_json" if not words else words[0]["start_s"] is not None
+    return {"word_times": timed, "speakers": any(word.get("speaker") for word in words)}
