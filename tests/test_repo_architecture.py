@@ -21,7 +21,7 @@ CHAIN = ("eventlog", "projections", "pipeline", "cli")
 """Each may import itself and what stands before it."""
 
 AUDIO = frozenset({"av", "pydub", "soundfile", "soxr", "webrtcvad"})
-SPEECH = frozenset({"ctranslate2", "faster_whisper", "openai", "pocketsphinx", "requests"})
+SPEECH = frozenset({"ctranslate2", "faster_whisper", "httpx2", "openai", "pocketsphinx", "requests"})
 SYSTEM = frozenset({"platformdirs", "rich", "sqlite3", "watchfiles"})
 CLIENTS = AUDIO | SPEECH | SYSTEM
 """Libraries that have one door: exactly one file knows how they are called."""

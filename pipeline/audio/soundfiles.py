@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,6 +164,15 @@ class FlacWriter:
             with self._path.open("ab") as file:  # the file is lost anyway; the system refuses this as well
                 file.write(bytes(65_536))
             raise OSError(f"The converted audio could not be written to {str(self._path)!r}.") from error
+
+
+def encode_flac(samples: NDArray[np.int16]) -> bytes:
+    """Return samples, mono, 16 kHz, as a FLAC file in memory; raises nothing that its caller could mend."""
+    import soundfile
+
+    file = BytesIO()
+    soundfile.write(file, samples, RATE_HZ, "PCM_16", format="FLAC", compression_level=COMPRESSION)
+    return file.getvalue()
 
 
 def read_samples(path: Path, start: int, end: int) -> NDArray[np.int16]:
