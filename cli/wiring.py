@@ -7,6 +7,7 @@ import platform
 import secrets
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,11 +17,15 @@ from pipeline.home import Home
 from pipeline.ledger import Ledger
 from pipeline.pacing import Pace
 from pipeline.providers.registry import Providers
+from pipeline.providers.remote import Access
 from pipeline.providers.services import load_services
 from pipeline.workshop import Identity, Workshop
 from projections.limits import NO_LIMITS, Limits
 
-_DECIDING_PACKAGES = ("av", "numpy", "pocketsphinx", "pydub", "soundfile", "soxr", "webrtcvad-wheels")
+_DECIDING_PACKAGES = (
+    *("av", "ctranslate2", "faster-whisper", "numpy", "pocketsphinx", "pyannote.audio", "pydub"),
+    *("soundfile", "soxr", "torch", "webrtcvad-wheels"),
+)
 """Packages whose versions may change a result; recorded with each run."""
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -38,7 +43,7 @@ def make_workshop(
     return Workshop(
         home=home,
         store=open_store(home, unsafe_fs=unsafe_fs),
-        providers=Providers(os.environ),
+        providers=make_providers(home),
         identity=identity(),
         clock_s=time.monotonic,
         new_run_id=new_run_id,
@@ -47,6 +52,26 @@ def make_workshop(
         pace=Pace(home.pace, time.time),
         today=datetime.now(UTC).date().isoformat(),
     )
+
+
+def make_providers(home: Home, environment: Mapping[str, str] | None = None) -> Providers:
+    """Return the providers as this home and the environment have them.
+
+    Raises:
+        ServicesFileError: the home's file of prices and models can't be understood.
+    """
+    env = os.environ if environment is None else environment
+    return Providers(
+        env,
+        access=find_access(home, env),
+        services=load_services(home.services),
+        voiceprints=home.voiceprints,
+    )
+
+
+def find_access(home: Home, environment: Mapping[str, str]) -> Mapping[str, Access]:
+    """Return where the calls of each service go and with which key; a service that isn't in there has no key."""
+    return {}
 
 
 def identity() -> Identity:

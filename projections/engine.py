@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from eventlog.values import Value
 from projections.money import Price
+
+Probed = Mapping[tuple[str, str, str], Mapping[str, Any]]
+"""What was found out about models of servers: facts by (provider, origin, model); the newest count."""
 
 
 @frozen(eq=False, repr=False)
@@ -60,3 +63,20 @@ class Engine(Value):
     reconciles: bool = False
     in_order: bool = False
     lacking: str | None = None
+
+
+def with_probed(engine: Engine, probed: Probed) -> Engine:
+    """Return an engine whose guessed facts are replaced by what was found out; any other engine as it is.
+
+    The facts may hold `word_times` and `speakers`, which are then the engine's.
+    """
+    found = probed.get((engine.name, engine.origin, engine.model or "")) if engine.unprobed else None
+    if found is None:
+        return engine
+    return evolve(
+        engine,
+        facts={**engine.facts, **found},
+        word_times=bool(found.get("word_times", engine.word_times)),
+        speakers=bool(found.get("speakers", engine.speakers)),
+        unprobed=False,
+    )

@@ -71,7 +71,9 @@ class MeteredProviders(Providers):
 def test_no_paid_call_is_made_unannounced_and_none_is_left_open_after_a_crash_at_any_event(
     tmp_path: Path, mode: str
 ) -> None:
-    script = write_script(tmp_path / "s.toml", words=WORDS, chunk_s="[2.0, 3.0]", billable="true", price_per_min=0.006)
+    script = write_script(
+        tmp_path / "s.toml", words=WORDS, chunk_s="[2.0, 3.0]", billable="true", price_per_min=0.006
+    )
     recording = write_speech(tmp_path / "talk.wav", 8.0)
     named = Named(options=scripted(script))
     for at in range(1, 60):

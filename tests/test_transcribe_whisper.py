@@ -12,7 +12,8 @@ import pytest
 from pipeline.audio.soundfiles import FlacWriter
 from pipeline.errors import ProviderError, StoppedError
 from pipeline.providers.base import Chunk
-from pipeline.providers.transcribe_whisper import MODELS, NEEDED, WhisperTranscriber, find_model, hub_cache
+from pipeline.providers.hub import hub_cache
+from pipeline.providers.transcribe_whisper import MODELS, NEEDED, WhisperTranscriber, find_model
 from tests.support import tiny_whisper
 
 pytestmark = pytest.mark.slow

@@ -13,9 +13,9 @@ import click
 from cli.exit_codes import OK, REFUSED
 from cli.home import load_home
 from cli.render import json_line, printable, size
-from cli.wiring import identity
+from cli.wiring import identity, make_providers
 from eventlog.filesystem import file_system_of
-from pipeline.providers.registry import Providers
+from pipeline.providers.registry import best_local
 from projections.engine import Engine
 
 
@@ -34,7 +34,8 @@ def _report(home_flag: str | None) -> dict[str, Any]:
     existing = next(folder for folder in [home.root, *home.root.parents] if folder.exists())
     system = file_system_of(str(existing))
     writable = os.access(existing, os.W_OK | os.X_OK)
-    diarizers, transcribers, best = Providers(os.environ).engines("auto", "auto", None)
+    diarizers, transcribers = make_providers(home).every_engine()
+    best = best_local(transcribers)
     return {
         "versions": {**identity().versions, "system": platform.platform()},
         "home": {

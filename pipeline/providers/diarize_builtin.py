@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 
     from pipeline.audio.voice_activity import Interval
     from pipeline.providers.base import Answer, Audio, Options, Work
+    from pipeline.providers.context import Context
 
 PAUSE = 30
 """Frames (of 10 ms) of a pause within which a turn goes on, as in `pipeline.audio.voice_activity`."""
+
+
+def make(context: Context) -> BuiltinDiarizer:
+    """Return the provider, as every entry point does."""
+    return BuiltinDiarizer()
 
 
 class BuiltinDiarizer:

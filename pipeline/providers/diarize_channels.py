@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.providers.base import Answer, Audio, Options, Work
+    from pipeline.providers.context import Context
+
+
+def make(context: Context) -> ChannelsDiarizer:
+    """Return the provider, as every entry point does."""
+    return ChannelsDiarizer()
 
 
 class ChannelsDiarizer:

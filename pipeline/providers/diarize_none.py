@@ -8,6 +8,12 @@ from projections.engine import Engine
 
 if TYPE_CHECKING:
     from pipeline.providers.base import Answer, Audio, Options, Work
+    from pipeline.providers.context import Context
+
+
+def make(context: Context) -> NoDiarizer:
+    """Return the provider, as every entry point does."""
+    return NoDiarizer()
 
 
 class NoDiarizer:

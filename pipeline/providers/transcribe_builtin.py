@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from pipeline.providers.base import Answer, Chunk, Options, Work
+    from pipeline.providers.context import Context
 
 NAME = "builtin"
 
@@ -40,6 +41,11 @@ FILLERS = ("<", "[", "++")
 
 Segment = tuple[str, int, int, float]
 """What the decoder found: word, first frame, last frame, posterior probability."""
+
+
+def make(context: Context) -> BuiltinTranscriber:
+    """Return the provider, as every entry point does."""
+    return BuiltinTranscriber()
 
 
 class BuiltinTranscriber:

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from pipeline.errors import ProviderError, StoppedError
+from pipeline.providers.hub import hub_cache, hub_snapshot
 from projections.engine import Engine
 
 if TYPE_CHECKING:
     from pipeline.providers.base import Answer, Chunk, Options, Work
+    from pipeline.providers.context import Context
 
 NAME = "whisper"
 
@@ -74,6 +76,11 @@ class Model:
     def english_only(self) -> bool:
         """Whether its name says that it knows no other language; a folder's name may not say it."""
         return self.name.endswith(".en") or self.name.startswith("distil-")
+
+
+def make(context: Context) -> WhisperTranscriber:
+    """Return the provider, as every entry point does."""
+    return WhisperTranscriber(context.model, cache=hub_cache(context.environment))
 
 
 class WhisperTranscriber:
@@ -189,17 +196,6 @@ class WhisperTranscriber:
             return self._loaded[model.folder]
 
 
-def hub_cache(environ: Mapping[str, str]) -> Path:
-    """Return where the tools of the Hugging Face hub keep models; the folder may not exist.
-
-    Source: huggingface_hub, "Environment variables".
-    """
-    if "HF_HUB_CACHE" in environ:
-        return Path(environ["HF_HUB_CACHE"]).expanduser()
-    caches = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(environ.get("HF_HOME") or caches / "huggingface").expanduser() / "hub"
-
-
 def find_model(name: str | None, cache: Path) -> Model | None:
     """Return a complete model by its name, repository or folder, the best of the cache for None; None if absent.
 
@@ -211,18 +207,8 @@ def find_model(name: str | None, cache: Path) -> Model | None:
     if repository is None and _complete(Path(name).expanduser()):
         folder = Path(name).expanduser().resolve()
         return Model(folder.name, folder)
-    snapshot = _snapshot(cache / f"models--{(repository or name).replace('/', '--')}")
+    snapshot = hub_snapshot(cache, repository or name, _complete)
     return Model(ALIASES.get(name, name), snapshot, snapshot.name) if snapshot else None
-
-
-def _snapshot(repository: Path) -> Path | None:
-    """Return the folder of the revision that was fetched last, or None where it isn't whole."""
-    try:
-        revision = (repository / "refs" / "main").read_text("ascii").strip()
-    except (OSError, ValueError):
-        return None
-    folder = repository / "snapshots" / revision
-    return folder if revision and _complete(folder) else None
 
 
 def _complete(folder: Path) -> bool:
