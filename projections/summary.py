@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import attrs
 from attrs import frozen
 
 from eventlog.values import Value
+from projections.cost import Sums, total_cost
 from projections.graph import AUDIO_CONVERSION, DIARIZATION, STAGES, TRANSCRIPTION
 from projections.state import PipelineState
 
@@ -31,6 +33,7 @@ class Summary(Value):
     words: int | None
     engines: Mapping[str, str]
     runs: int
+    cost: tuple[Sums, ...] = ()
 
 
 def summarize(state: PipelineState) -> Summary:
@@ -57,6 +60,7 @@ def summarize(state: PipelineState) -> Summary:
             if (attempts := state.attempts.get(stage))
         },
         runs=len(state.runs),
+        cost=total_cost(state),
     )
 
 
@@ -66,6 +70,8 @@ def as_json(value: Any) -> Any:
         return {field.name: as_json(getattr(value, field.name)) for field in attrs.fields(type(value))}
     if isinstance(value, Mapping):
         return {name: as_json(item) for name, item in value.items()}
+    if isinstance(value, Decimal):
+        return format(value, "f")
     if isinstance(value, frozenset):
         return sorted(value)
     if isinstance(value, (tuple, list)):

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from cli.costs import cost_words
 from cli.exit_codes import DAMAGED, OK
 from cli.home import load_home
 from cli.lookup import known_pipelines
@@ -26,7 +27,7 @@ STATUSES = (
 
 
 @click.command("list", short_help="List the pipelines of this home.")
-@click.option("--detailed", is_flag=True, help="Also engines, speakers, words, runs and the last error.")
+@click.option("--detailed", is_flag=True, help="Also engines, speakers, words, runs, cost and the last error.")
 @click.option("--status", multiple=True, type=click.Choice(STATUSES), help="Only these; may be repeated.")
 @click.option("--json", "as_json_", is_flag=True, help="Report on stdout as JSON.")
 @click.pass_obj
@@ -110,6 +111,7 @@ def _paragraph(summary: Summary, status: str) -> str:
         ("speakers", summary.speakers),
         ("words", summary.words),
         ("runs", summary.runs),
+        ("cost", cost_words(summary.cost) or None),
         ("created", moment(summary.created_at)),
         ("updated", moment(summary.last_updated)),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
@@ -13,6 +13,7 @@ from cli.exit_codes import DAMAGED, OK
 from cli.home import load_home
 from cli.lookup import find_pipeline
 from cli.render import json_line, moment, printable, shown_name
+from cli.times import as_recorded
 from eventlog.record import Record
 from eventlog.store import Store
 from projections.fold import fold, initial_state
@@ -71,13 +72,11 @@ def _until(records: Iterable[Record], until: str | None) -> Iterator[Record]:
 def _utc(text: str) -> str:
     """Return a time as records write it, so that texts compare as times do; without a zone it is UTC."""
     try:
-        time = datetime.fromisoformat(text)
-        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        return as_recorded(datetime.fromisoformat(text))
     except (ValueError, OverflowError) as error:
         raise SettingsError(
             f"--at {printable(text[:40])} is neither a record's number nor a time like 2026-11-23T14:00:00Z."
         ) from error
-    return f"{time.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def _in_words(state: PipelineState) -> str:

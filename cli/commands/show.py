@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from cli.costs import cost_words
 from cli.exit_codes import DAMAGED, OK
 from cli.home import load_home
 from cli.lookup import find_pipeline
@@ -15,6 +16,7 @@ from cli.system import is_locked
 from eventlog.reader import Tail, Verdict
 from eventlog.store import Store
 from pipeline.home import Home
+from projections.cost import total_cost
 from projections.fold import fold, initial_state
 from projections.graph import STAGES
 from projections.state import PipelineState
@@ -62,6 +64,8 @@ def _lines(state: PipelineState, verdict: Verdict, store: Store, home: Home) -> 
             "not begun" if not attempts else "under way" if attempts[-1].ended_at is None else ending(attempts[-1])
         )
         lines.append(f"  {stage:<17} {how}{tries}")
+    if cost := cost_words(total_cost(state)):
+        lines.append(f"  cost       {cost}")
     lines += [f"  finding    {finding.text}" for finding in state.findings]
     lines += [f"  log        {path} ({count(state.seq, 'record')}{', sealed' if state.sealed else ''})"]
     lines += [f"  files      {home.artifacts(state.pipeline_id)}"]

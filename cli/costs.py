@@ -1,0 +1,112 @@
+"""What was paid, for people: a line about one pipeline, and a table with what its columns mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
+
+from cli.render import count, printable
+from projections.cost import COLUMNS, IN_DOUBT, REPEATED_CALL, UNDER_WAY, Row, Sums
+from projections.money import BILLED, ESTIMATED
+
+_HEADINGS: Final = {
+    BILLED: ("", "PAID"),
+    ESTIMATED: ("PAID,", "ESTIMATED"),
+    IN_DOUBT: ("PERHAPS", "PAID"),
+    REPEATED_CALL: ("PERHAPS", "TWICE"),
+    UNDER_WAY: ("UNDER", "WAY"),
+}
+_WORDS: Final = {IN_DOUBT: "perhaps paid", REPEATED_CALL: "perhaps paid twice", UNDER_WAY: "under way"}
+_MEANINGS: Final = {
+    ESTIMATED: "Estimated: the service doesn't say what it bills; this is what its prices come to.",
+    IN_DOUBT: "Perhaps paid: in doubt; no answer came, and nobody knows whether it was billed. At most so much.",
+    REPEATED_CALL: "Perhaps twice: in doubt, and sent once more. At most so much was paid a second time.",
+    UNDER_WAY: "Under way: there is no answer yet. At most so much.",
+}
+_UNKNOWN = "Unknown: calls without a known price are only counted; the service's own bill says what they cost."
+_PLACES = (2, 4, 6)
+
+
+def cost_words(found: Iterable[Sums]) -> str:
+    """Return what a pipeline cost, in a line: `0.48 USD paid (estimated), 0.12 USD perhaps paid`."""
+    return printable("; ".join(", ".join(_parts(sums)) for sums in found))
+
+
+def _parts(sums: Sums) -> Iterator[str]:
+    if sums.currency is None:
+        yield f"{count(sums.calls, 'call')} of unknown cost"
+        return
+    if sums.billed.calls or sums.estimated.calls:
+        basis = f" ({sums.money(ESTIMATED)} of it estimated)" if sums.billed.calls else " (estimated)"
+        yield f"{sums.paid} paid{basis if sums.estimated.calls else ''}"
+    for column, words in (
+        (IN_DOUBT, "perhaps paid"),
+        (REPEATED_CALL, "perhaps paid twice"),
+        (UNDER_WAY, "under way"),
+    ):
+        if sums.columns[column].calls:
+            yield f"up to {sums.money(column)} {words}"
+
+
+def cost_table(rows: Sequence[Row], found: Sequence[Sums], by: str, names: dict[str, str]) -> str:
+    """Return the sums as a table with a total for each currency; columns in which nothing stands are left out.
+
+    Args:
+        rows: at least one.
+        found: their totals.
+        by: what a row is about.
+        names: of pipelines by id; empty where rows are about something else.
+    """
+    shown = [column for column in COLUMNS if any(sums.columns[column].calls for sums in found)]
+    places = {sums.currency: _places(sums, rows) for sums in found}
+
+    def cells(group: str, sums: Sums) -> tuple[str, ...]:
+        amounts = (_cell(sums, column, places[sums.currency]) for column in shown)
+        return printable(group), str(sums.calls), *amounts, printable(sums.currency or "unknown")
+
+    heads = [("", by.upper()), ("", "CALLS"), *(_HEADINGS[column] for column in shown), ("", "CURRENCY")]
+    lines = [(*cells(row.group or "(not named)", row.sums), names.get(row.group, "")) for row in rows]
+    sums_of_all = [(*cells("Total", sums), "") for sums in found]
+    name = ("", "NAME" if names else "")
+    head = [tuple(line) for line in zip(*heads, name, strict=True)]
+    return _aligned([*head, *lines, *sums_of_all])
+
+
+def meanings(found: Sequence[Sums]) -> Iterator[str]:
+    """Yield a sentence on each column of a table that may need one."""
+    for column, sentence in _MEANINGS.items():
+        if any(sums.columns[column].calls for sums in found):
+            yield sentence
+    if any(sums.currency is None for sums in found):
+        yield _UNKNOWN
+
+
+def _cell(sums: Sums, column: str, places: int) -> str:
+    calls, amount = sums.columns[column].calls, sums.columns[column].amount
+    if not calls:
+        return "-"
+    return _digits(amount, places) if amount is not None else count(calls, "call")
+
+
+def _digits(amount: Decimal, places: int) -> str:
+    return format(amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN), "f")
+
+
+def _places(sums: Sums, rows: Iterable[Row]) -> int:
+    """Return how many places show two digits of the smallest amount in a currency, which all others share."""
+    of_currency = [row.sums for row in rows if row.sums.currency == sums.currency]
+    amounts = [column.amount for one in of_currency for column in one.columns.values() if column.amount]
+    least = min(amounts, default=Decimal(1))
+    return next((places for places in _PLACES if least >= Decimal(1).scaleb(1 - places)), _PLACES[-1])
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
+    """Return rows as columns: the first and the last two begin at the left, numbers end at the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    texts = {0, len(widths) - 2, len(widths) - 1}
+    lines = (
+        "  ".join(row[i].ljust(width) if i in texts else row[i].rjust(width) for i, width in enumerate(widths))
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines if line.strip())

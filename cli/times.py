@@ -1,0 +1,38 @@
+"""Times that the user writes, as records write theirs, so that texts compare as times do."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from cli.errors import SettingsError
+from cli.render import printable
+
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+def as_recorded(time: datetime) -> str:
+    """Return a time as records write it; without a zone it is UTC.
+
+    Raises:
+        OverflowError: in UTC it would lie outside the years 1 to 9999.
+    """
+    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    return f"{time.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+def since(written: str, now: datetime) -> str:
+    """Return the time that is meant by `2026-11-01`, a full time, or `12h`, `7d`, `2w` before now.
+
+    Raises:
+        SettingsError: it is none of these.
+    """
+    try:
+        if match := re.fullmatch(r"([0-9]{1,5})([hdw])", written):
+            return as_recorded(now - timedelta(**{_UNITS[match[2]]: int(match[1])}))
+        return as_recorded(datetime.fromisoformat(written))
+    except (ValueError, OverflowError) as error:
+        raise SettingsError(
+            f"--since {printable(written[:40])} is neither a day like 2026-11-01, nor a time like "
+            "2026-11-01T14:00:00Z, nor a span like 12h, 7d or 2w."
+        ) from error
