@@ -9,6 +9,7 @@ import click
 
 from cli.errors import SettingsError
 from cli.settings import Settings, checked
+from pipeline.limits import IN_DOUBT
 from projections.graph import DEFAULTS, FORMATS, STAGES
 from projections.options import Named
 
@@ -30,6 +31,25 @@ _OPTIONS = (
 )
 
 
+_LIMIT_OPTIONS = (
+    click.option("--profile", metavar="NAME", help="Take the settings of a profile; flags beside it win."),
+    click.option("--max-cost", metavar="AMOUNT", help='No recording may cost more, e.g. 2.50 (USD) or "2.50 EUR".'),
+    click.option("--max-batch-cost", metavar="AMOUNT", help="All recordings together may not cost more."),
+    click.option(
+        "--in-doubt",
+        metavar="RULE",
+        type=click.Choice(IN_DOUBT),
+        help="A paid call may or may not have arrived: ask, repeat it, stop; auto: repeat small ones, else ask.",
+    ),
+    click.option(
+        "--grace",
+        "grace_s",
+        metavar="SECONDS",
+        help="After Ctrl-C, wait so long for answers that are being paid (default: 60).",
+    ),
+)
+
+
 def stage_options(command: Command) -> Command:
     """Give a command the options that change a result."""
     for option in reversed(_OPTIONS):
@@ -37,8 +57,15 @@ def stage_options(command: Command) -> Command:
     return command
 
 
+def limit_options(command: Command) -> Command:
+    """Give a command the options that say what may be spent; `load_settings` takes them. None is ever recorded."""
+    for option in reversed(_LIMIT_OPTIONS):
+        command = option(command)
+    return command
+
+
 def named_from(flags: dict[str, Any], settings: Settings) -> Named:
-    """Return the wishes of this invocation.
+    """Return the wishes of this invocation; those of a profile that a flag chose count as named now.
 
     Raises:
         SettingsError: a value can't be used.
@@ -46,7 +73,8 @@ def named_from(flags: dict[str, Any], settings: Settings) -> Named:
     given = {name: value for name in DEFAULTS if (value := flags.get(name)) not in (None, ())}
     if "formats" in given:
         given["formats"] = sorted({part for item in given["formats"] for part in item.split(",") if part})
-    options = {name: checked(name, value, f"--{name.replace('_', '-')}") for name, value in given.items()}
+    flagged = {name: checked(name, value, f"--{name.replace('_', '-')}") for name, value in given.items()}
+    options = {**settings.named, **flagged}
     least, most = options.get("min_speakers", 1), options.get("max_speakers", 10**6)
     if not least <= options.get("speakers", least) <= most:
         raise SettingsError("--speakers, --min-speakers and --max-speakers contradict one another.")

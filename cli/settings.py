@@ -7,17 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from cli.access import find_access, name_accounts
 from cli.errors import SettingsError
+from cli.files import Files, read_files
 from cli.home import load_home
+from cli.layers import Layer, ignored_names, load_layers, merged, origins_of, profiles
+from cli.limits import LIMITS, checked_limit, limits_from, require_rates
+from cli.names import OUTPUT_DIR, PLAIN, PROFILE, PROFILES, SETTINGS, is_provider
+from cli.render import shortened
 from pipeline.home import Home
+from pipeline.limits import Limits
+from pipeline.providers.remote import Access
 from projections.graph import DEFAULTS, FORMATS
-
-ENVIRONMENT_PREFIX = "EVT_"
-LOCAL_FILE = "evt.toml"
-FREE_OPTIONS = frozenset({"speakers", "min_speakers", "max_speakers", "language", "formats"})
-"""What a settings file that merely lies in the current folder may set: nothing that chooses who gets the audio."""
+from projections.options import ENVIRONMENT, FILE, FLAG
 
 _SPEAKERS_MAX = 999_999
 _TEXT_CHARS_MAX = 1000
@@ -29,70 +33,95 @@ class Settings:
     """What was found, by source.
 
     Attributes:
-        environment, files: options by name.
-        origins: where each of them was found, for people.
+        named: options of the profile that a flag chose; they count as named in this invocation.
+        environment, files: options by name, with those of a profile that the environment or a file chose.
+        origins: where each setting was found, for people; parts of an access are called `openai.base_url`, ….
         ignored: settings of files that are not trusted, with what to do.
+        profile: the profile that counts; None: none was chosen.
+        limits: what may be spent, repeated and waited for.
+        access: by provider, where its calls go and with which key; being here is no choice of that provider.
     """
 
     home: Home
     home_origin: str
+    named: Mapping[str, Any]
     environment: Mapping[str, Any]
     files: Mapping[str, Any]
     origins: Mapping[str, str]
     ignored: tuple[str, ...]
     output_dir: Path
+    profile: str | None
+    limits: Limits
+    access: Mapping[str, Access]
+
+    def with_accounts(self) -> Settings:
+        """Return these settings with names of accounts. The home must be there; its key for them is made if need be."""
+        return evolve(self, access=name_accounts(self.home, self.access, make=True))
 
 
 def load_settings(
-    home_flag: str | None, output_dir: str | None = None, environment: Mapping[str, str] | None = None
+    home_flag: str | None,
+    output_dir: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """Read the environment and the settings files.
+    """Read the environment and the settings files. Nothing is written.
+
+    Args:
+        home_flag: `--home`.
+        output_dir: `--output-dir`.
+        environment: the process's, unless it is given.
+        flags: flags by parameter name; those of `cli.options.limit_options` are taken.
 
     Raises:
         SettingsError: one of them holds something that can't be used.
     """
     env = os.environ if environment is None else environment
     home, home_origin = load_home(home_flag, env)
-    from_env = {name: env[key] for name in DEFAULTS if (key := ENVIRONMENT_PREFIX + name.upper()) in env}
-    from_env = {
-        name: checked(name, _parsed(name, text), f"${ENVIRONMENT_PREFIX}{name.upper()}")
-        for name, text in from_env.items()
-    }
-    own = _read(home.config)
-    local_path = Path.cwd() / LOCAL_FILE
-    local = _read(local_path)
-    believed = is_trusted(home, local_path.parent)
-    usable = {name: value for name, value in local.items() if believed or name in FREE_OPTIONS}
-    origins = (
-        dict.fromkeys(own, str(home.config))
-        | dict.fromkeys(usable, str(local_path))
-        | {name: f"${ENVIRONMENT_PREFIX}{name.upper()}" for name in from_env}
-    )
-    files = {**own, **usable}
-    chosen_dir = _output_dir(output_dir, files.pop("output_dir", "."), origins.get("output_dir", ""))
-    for name in local.keys() - files.keys() - {"output_dir"}:
-        checked(name, local[name], str(local_path))
+    files = read_files(home, Path.cwd())
+    taken = {name: value for name, value in (flags or {}).items() if name in {*LIMITS, PROFILE}}
+    layers = [_checked_layer(layer, SETTINGS) for layer in load_layers(files, env, taken, parsed)]
+    for profile in (layer for found in profiles(files).values() for layer in found):
+        _checked_layer(profile, PLAIN)
+    values, origins = merged(layers, FLAG, ENVIRONMENT, FILE), origins_of(layers)
+    limits = limits_from(values)
+    require_rates(limits, home)
+    found = find_access(files, env)
+    parts = {f"{name}.{part}": origin for name, item in found.items() for part, origin in item.origins.items()}
     return Settings(
         home=home,
         home_origin=home_origin,
-        environment=from_env,
-        files={name: checked(name, value, origins[name]) for name, value in files.items()},
-        origins=origins,
-        ignored=tuple(
-            f"{local_path} sets {name!r}, which is taken only from a trusted folder: evt trust {local_path.parent}"
-            for name in local
-            if name not in usable
-        ),
-        output_dir=chosen_dir,
+        named=_options(layers, FLAG),
+        environment=_options(layers, ENVIRONMENT),
+        files=_options(layers, FILE),
+        origins={**origins, **parts},
+        ignored=tuple(_ignored(files)),
+        output_dir=_output_dir(output_dir, values.get(OUTPUT_DIR, ".")),
+        profile=values.get(PROFILE),
+        limits=limits,
+        access=name_accounts(home, {name: item.access for name, item in found.items()}, make=False),
     )
+
+
+def checked_setting(name: str, value: Any, origin: str) -> Any:
+    """Return the value of any setting with a single value, or raise SettingsError if it can't have that value."""
+    if name in LIMITS:
+        return checked_limit(name, value, origin)
+    if name == OUTPUT_DIR:
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise SettingsError(f"{origin}: output_dir can't be {shortened(value)}; it is the path of a folder.")
+        return value
+    if name == PROFILE:
+        if not _is_text(value):
+            raise SettingsError(f"{origin}: profile can't be {shortened(value)}; it is the name of a profile.")
+        return value
+    return checked(name, value, origin)
 
 
 def checked(name: str, value: Any, origin: str) -> Any:
     """Return an option's value, or raise SettingsError if it can't have that value."""
     if name not in DEFAULTS:
-        raise SettingsError(
-            f"{origin} sets {name!r}, which is no setting. There are: {', '.join([*DEFAULTS, 'output_dir'])}."
-        )
+        raise _no_setting(name, origin, SETTINGS)
     if name in {"speakers", "min_speakers", "max_speakers"}:
         good = value is None or (type(value) is int and 1 <= value <= _SPEAKERS_MAX)
     elif name == "formats":
@@ -105,36 +134,52 @@ def checked(name: str, value: Any, origin: str) -> Any:
     if not good:
         hint = f"a whole number from 1 to {_SPEAKERS_MAX}" if "speakers" in name else _TEXT_HINT
         hint = f"a list of {', '.join(FORMATS)}" if name == "formats" else hint
-        raise SettingsError(f"{origin}: {name} can't be {_shortened(value)}; it is {hint}.")
+        raise SettingsError(f"{origin}: {name} can't be {shortened(value)}; it is {hint}.")
     return value
 
 
-def is_trusted(home: Home, folder: Path) -> bool:
-    """Say whether the user trusts the settings files of a folder."""
-    return str(folder.resolve()) in trusted_folders(home)
-
-
-def trusted_folders(home: Home) -> list[str]:
-    """Return the folders that the user trusts."""
-    try:
-        return home.trusted.read_text(errors="surrogateescape").splitlines()
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _parsed(name: str, text: str) -> Any:
+def parsed(name: str, text: str) -> Any:
+    """Return what a settings file would hold for a text; that it can be used is still to be checked."""
     if name in {"speakers", "min_speakers", "max_speakers"}:
         return int(text) if text.isdecimal() and len(text) < 10 else text
     return text.split(",") if name == "formats" else text
 
 
-def _output_dir(flag: str | None, from_file: Any, origin: str) -> Path:
+def _checked_layer(layer: Layer, names: tuple[str, ...]) -> Layer:
+    """Return a layer whose values can be used; `names` are the settings that it may hold."""
+    for name in layer.values.keys() - {*names}:
+        raise _no_setting(name, layer.origins[name], names)
+    values = {name: checked_setting(name, value, layer.origins[name]) for name, value in layer.values.items()}
+    return evolve(layer, values=values)
+
+
+def _no_setting(name: str, origin: str, names: tuple[str, ...]) -> SettingsError:
+    return SettingsError(f"{origin} sets {shortened(name)}, which is no setting. There are: {', '.join(names)}.")
+
+
+def _options(layers: list[Layer], source: str) -> dict[str, Any]:
+    """Return the options that can change a result, of the layers of a source."""
+    return {name: value for name, value in merged(layers, source).items() if name in DEFAULTS}
+
+
+def _ignored(files: Files) -> list[str]:
+    notes = []
+    for name in ignored_names(files):
+        is_known = name in {*SETTINGS, PROFILES} or is_provider(name, files.local[name])
+        why = (
+            f"is taken only from a trusted folder: evt trust {files.local_path.parent}"
+            if is_known
+            else f"is no setting. There are: {', '.join(SETTINGS)}"
+        )
+        notes.append(f"{files.local_path} sets {shortened(name)}, which {why}")
+    return notes
+
+
+def _output_dir(flag: str | None, from_files: str) -> Path:
     """Return the output folder; a flag is what the system knows, and so may be of any bytes."""
-    if not isinstance(from_file, str) or not from_file or "\0" in from_file:
-        raise SettingsError(f"{origin}: output_dir can't be {_shortened(from_file)}; it is the path of a folder.")
     if flag == "":
         raise SettingsError("--output-dir can't be empty; it is the path of a folder.")
-    return Path(from_file if flag is None else flag)
+    return Path(from_files if flag is None else flag)
 
 
 def _is_text(value: Any) -> bool:
@@ -146,20 +191,3 @@ def _is_text(value: Any) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    import tomllib
-
-    try:
-        content = tomllib.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"The settings file {path} can't be read: {error}. Mend or remove it.") from error
-    return content

@@ -126,11 +126,18 @@ def _cli_page() -> str:
     return "\n".join(parts)
 
 
-def _command(name: str, command: click.Command, parent: click.Context) -> str:
+def _command(name: str, command: click.Command, parent: click.Context, level: str = "##") -> str:
     context = click.Context(command, info_name=name, parent=parent)
-    usage = " ".join(["evt", name, *command.collect_usage_pieces(context)])
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    inner = command.commands if isinstance(command, click.Group) else {}
     return "\n".join(
-        [f"## evt {name}\n", f"```text\n{usage}\n```\n", *_help(command.help or ""), _options(command)]
+        [
+            f"{level} {context.command_path}\n",
+            f"```text\n{usage}\n```\n",
+            *_help(command.help or ""),
+            _options(command),
+            *(_command(name, command, context, f"{level}#") for name, command in inner.items()),
+        ]
     )
 
 

@@ -50,6 +50,11 @@ class Home(Value):
         """Voices that the user lets be recognised; may not exist."""
         return self.root / "voiceprints"
 
+    @property
+    def account_key(self) -> Path:
+        """32 random bytes with which accounts are named in logs; `cli.accounts` makes them."""
+        return self.root / "account-key"
+
     def artifacts(self, pipeline: str) -> Path:
         """The files of one pipeline."""
         return self.root / "artifacts" / pipeline

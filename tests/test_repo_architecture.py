@@ -22,7 +22,7 @@ CHAIN = ("eventlog", "projections", "pipeline", "cli")
 
 AUDIO = frozenset({"av", "pydub", "soundfile", "soxr", "webrtcvad"})
 SPEECH = frozenset({"ctranslate2", "faster_whisper", "httpx2", "openai", "pocketsphinx", "requests"})
-SYSTEM = frozenset({"platformdirs", "rich", "sqlite3", "watchfiles"})
+SYSTEM = frozenset({"platformdirs", "rich", "sqlite3", "tomlkit", "watchfiles"})
 CLIENTS = AUDIO | SPEECH | SYSTEM
 """Libraries that have one door: exactly one file knows how they are called."""
 
@@ -33,7 +33,7 @@ PACKAGES = {
     "eventlog": frozenset({"attrs", "orjson", "watchfiles"}),
     "projections": frozenset({"attrs", "orjson"}),
     "pipeline": frozenset({"attrs", "orjson", "numpy", "sqlite3"}) | AUDIO | SPEECH,
-    "cli": frozenset({"attrs", "orjson", "click", "rich", "platformdirs"}),
+    "cli": frozenset({"attrs", "orjson", "click", "rich", "platformdirs", "tomlkit"}),
 }
 """What each package may import besides the standard library and ours."""
 

@@ -10,7 +10,7 @@ import click
 
 from cli.batch import delivered_to, gather, tell_error
 from cli.exit_codes import DECISION, OK, REFUSED, worst
-from cli.options import named_from, stage_options
+from cli.options import limit_options, named_from, stage_options
 from cli.render import json_line, printable, shown_error
 from cli.settings import load_settings
 from cli.wiring import make_workshop
@@ -24,6 +24,7 @@ from projections.summary import as_json
 @click.command("plan", short_help="Say what `run` would do, and why, without doing it.")
 @click.argument("recordings", nargs=-1, required=True, metavar="FILE|ID|NAME...")
 @stage_options
+@limit_options
 @click.option("-o", "--output-dir", type=click.Path(), help="Folder where the transcripts would go.")
 @click.option(
     "--input", "moved_to", type=click.Path(), help="Where the recording of a pipeline named by ID is now."
@@ -37,7 +38,7 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool,
     Example:
       evt plan talk.wav --language de
     """
-    settings = load_settings(obj["home"], flags["output_dir"])
+    settings = load_settings(obj["home"], flags["output_dir"], flags=flags)
     named = named_from(flags, settings)
     shop = make_workshop(settings.home, threading.Event(), unsafe_fs=obj["unsafe_fs"])
     moved_to = Path(flags["moved_to"]) if flags["moved_to"] else None

@@ -15,7 +15,7 @@ from cli.errors import BlockedError, DecisionNeededError
 from cli.exit_codes import INTERRUPTED, TERMINATED, worst
 from cli.holder import naming_the_holder
 from cli.home import require_usable
-from cli.options import named_from, stage_options
+from cli.options import limit_options, named_from, stage_options
 from cli.outcomes import Outcome, reasons, tell
 from cli.output import say
 from cli.progress import PlainReporter, make_reporter
@@ -38,6 +38,7 @@ from projections.options import Named
 @click.command("run", short_help="Transcribe recordings, or go on where a run stopped.")
 @click.argument("recordings", nargs=-1, required=True, metavar="FILE|ID|NAME...")
 @stage_options
+@limit_options
 @click.option("-o", "--output-dir", type=click.Path(), help="Folder for the transcripts (default: this folder).")
 @click.option(
     "--input", "moved_to", type=click.Path(), help="Where the recording of a pipeline named by ID is now."
@@ -62,9 +63,10 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
       evt run talk.wav --language de --transcriber whisper
     """
     obj |= {name: obj[name] or flags[name] for name in ("quiet", "verbose", "debug")}
-    settings = load_settings(obj["home"], flags["output_dir"])
+    settings = load_settings(obj["home"], flags["output_dir"], flags=flags)
     named = named_from(flags, settings)
     require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
+    settings = settings.with_accounts()
     require_writable(settings.output_dir)
     shop = make_workshop(settings.home, threading.Event(), unsafe_fs=obj["unsafe_fs"])
     is_first = not shop.store.pipelines()

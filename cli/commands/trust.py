@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from cli.errors import SettingsError
+from cli.files import trusted_folders
 from cli.home import load_home, require_usable
 from cli.render import json_line, printable
-from cli.settings import trusted_folders
 from eventlog.storage import PosixStorage, replace_durably
 
 
@@ -21,10 +21,11 @@ from eventlog.storage import PosixStorage, replace_durably
 @click.option("--json", "as_json", is_flag=True, help="Report on stdout as JSON.")
 @click.pass_obj
 def command(obj: dict[str, Any], /, folder: str | None, remove: bool, as_json: bool) -> None:
-    """Let the evt.toml of a folder choose engines and models too; without DIR, list the trusted folders.
+    """Let the evt.toml of a folder choose engines and limits too; without DIR, list the trusted folders.
 
     An evt.toml in a folder that is not trusted sets speakers, language and formats only, so that a
-    folder of recordings that somebody sent you can't decide who gets the audio.
+    folder of recordings that somebody sent you can't decide who gets the audio. Keys and URLs of
+    services, too, are taken from the evt.toml and the .env of trusted folders only.
     """
     home, _ = load_home(obj["home"])
     trusted = trusted_folders(home)

@@ -22,7 +22,7 @@ _RATE_HZ = 16000
 
 @frozen
 class Access:
-    """Where a provider's calls go, with which key, and how many; all from one source.
+    """Where a provider's calls go, with which key (never one of another source than the URL), and how many.
 
     Attributes:
         url: the base URL; None: the provider's own.
@@ -30,6 +30,7 @@ class Access:
         source: where both come from, for people: `$OPENAI_API_KEY`, a file's path; empty where there is neither.
         account: 8 hex digits that name the key without giving it away; empty without a key.
         problem: why this access can't be used, with the remedy; None: it can.
+        note: what the user should know of it, with the remedy, e.g. why a key that was found isn't used.
         concurrency: how many calls at once; None: the provider's own number.
         requests_per_minute: None: no limit of ours.
     """
@@ -39,6 +40,7 @@ class Access:
     source: str = ""
     account: str = ""
     problem: str | None = None
+    note: str | None = None
     concurrency: int | None = None
     requests_per_minute: float | None = None
 

@@ -1,0 +1,39 @@
+"""What settings are called, in files and in the environment."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from cli.limits import LIMITS
+from projections.graph import DEFAULTS
+
+OUTPUT_DIR, PROFILE, PROFILES = "output_dir", "profile", "profiles"
+PLAIN: Final = (*DEFAULTS, OUTPUT_DIR, *LIMITS)
+"""What a profile, too, may set."""
+
+SETTINGS: Final = (*PLAIN, PROFILE)
+"""Every setting with a single value."""
+
+ENVIRONMENT_PREFIX: Final = "EVT_"
+IN_ENVIRONMENT: Final = tuple(name for name in SETTINGS if name != OUTPUT_DIR)
+
+FREE_OPTIONS = frozenset({"speakers", "min_speakers", "max_speakers", "language", "formats"})
+"""What a settings file that merely lies in the current folder may set: nothing that chooses who gets the audio."""
+
+_PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+
+
+def is_provider(name: str, value: Any) -> bool:
+    """Say whether an entry of a settings file is the table of a provider."""
+    return isinstance(value, dict) and is_provider_name(name)
+
+
+def is_provider_name(name: str) -> bool:
+    """Say whether a provider can have this name."""
+    return _PROVIDER.fullmatch(name) is not None and name not in {*SETTINGS, PROFILES}
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"{ENVIRONMENT_PREFIX}{name.upper()}"
