@@ -55,7 +55,7 @@ class Settings:
     access: Mapping[str, Access]
 
     def with_accounts(self) -> Settings:
-        """Return these settings with names of accounts. The home must be there; its key for them is made if need be."""
+        """Return these settings with names of accounts; the key for them is made in the home, which must exist."""
         return evolve(self, access=name_accounts(self.home, self.access, make=True))
 
 
