@@ -20,7 +20,8 @@ LIMITS: Final = tuple(field.name for field in attrs.fields(Limits))
 
 DEFAULT_CURRENCY = "USD"
 _MONEY = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?([A-Za-z]{3})?", re.ASCII)
-_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,4})?", re.ASCII)
+"""No more places, so that Python writes none of them with an exponent."""
 _DAY_S = 86_400
 
 
@@ -76,7 +77,7 @@ def shown_limit(value: Any) -> str:
     """Return a limit's value as it can be written again."""
     if isinstance(value, Money):
         return f"{value.amount:f} {value.currency}"
-    return "not set" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "not set" if value is None else str(stored_limit(value))
 
 
 def _money(value: Any) -> Money | None:
