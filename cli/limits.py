@@ -13,7 +13,7 @@ import attrs
 from cli.errors import SettingsError
 from cli.render import shortened
 from pipeline.home import Home
-from pipeline.limits import IN_DOUBT, Limits
+from projections.limits import IN_DOUBT, Limits
 from projections.money import Money
 
 LIMITS: Final = tuple(field.name for field in attrs.fields(Limits))

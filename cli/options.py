@@ -9,8 +9,8 @@ import click
 
 from cli.errors import SettingsError
 from cli.settings import Settings, checked
-from pipeline.limits import IN_DOUBT
 from projections.graph import DEFAULTS, FORMATS, STAGES
+from projections.limits import IN_DOUBT
 from projections.options import Named
 
 Command = TypeVar("Command", bound=Callable[..., Any])

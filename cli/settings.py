@@ -18,9 +18,9 @@ from cli.limits import LIMITS, checked_limit, limits_from, require_rates
 from cli.names import OUTPUT_DIR, PLAIN, PROFILE, PROFILES, SETTINGS, is_provider
 from cli.render import shortened
 from pipeline.home import Home
-from pipeline.limits import Limits
 from pipeline.providers.remote import Access
 from projections.graph import DEFAULTS, FORMATS
+from projections.limits import Limits
 from projections.options import ENVIRONMENT, FILE, FLAG
 
 _SPEAKERS_MAX = 999_999

@@ -16,12 +16,14 @@ def stop_on_signals(shop: Workshop) -> list[int]:
 
     def on_signal(number: int, frame: object) -> None:
         received.append(number)
+        if number == signal.SIGTERM:
+            shop.ledger.hurry()
         shop.stop.set()
         if len(received) > 1:
-            _tell(b"left at once; `evt run` goes on from what is recorded.")
+            _tell("left at once; `evt run` goes on from what is recorded." + _in_doubt(shop))
             os._exit(TERMINATED if number == signal.SIGTERM else INTERRUPTED)
-        again = b"Ctrl-C again" if number == signal.SIGINT else b"again"
-        _tell(b"stopping; what is finished is kept (%b: leave at once)" % again)
+        again = "Ctrl-C again" if number == signal.SIGINT else "again"
+        _tell(f"stopping; what is finished is kept{_awaited(shop)} ({again}: leave at once)")
         shop.providers.close()
 
     signal.signal(signal.SIGINT, on_signal)
@@ -29,7 +31,25 @@ def stop_on_signals(shop: Workshop) -> list[int]:
     return received
 
 
-def _tell(text: bytes) -> None:
+def _awaited(shop: Workshop) -> str:
+    calls = shop.ledger.under_way()
+    if not calls:
+        return ""
+    cost = shop.ledger.sum_of(calls.values())
+    number = "a paid call" if len(calls) == 1 else f"{len(calls)} paid calls"
+    worth = f", up to {cost}" if cost else ""
+    return f"; waiting up to {shop.ledger.grace_s:.0f} s for {number} under way{worth}"
+
+
+def _in_doubt(shop: Workshop) -> str:
+    calls = shop.ledger.under_way()
+    if not calls:
+        return ""
+    named = ", ".join(f"{call_id} of {pipeline}" for pipeline, call_id in calls)
+    return f" Left in doubt, perhaps paid: {named}."
+
+
+def _tell(text: str) -> None:
     """Write past the buffers, which the interrupted code may just be changing."""
     with suppress(OSError):
-        os.write(2, b"\nevt: %b\n" % text)
+        os.write(2, f"\nevt: {text}\n".encode())

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from cli.settings import Settings
 from eventlog.store import Store
 from pipeline.home import Home
 from pipeline.ledger import Ledger
@@ -36,42 +37,50 @@ def open_store(home: Home, *, unsafe_fs: bool = False) -> Store:
 
 
 def make_workshop(
-    home: Home, stop: threading.Event, *, unsafe_fs: bool = False, limits: Limits = NO_LIMITS
+    home: Home,
+    stop: threading.Event,
+    *,
+    unsafe_fs: bool = False,
+    limits: Limits = NO_LIMITS,
+    access: Mapping[str, Access] | None = None,
 ) -> Workshop:
-    """Return everything that a run needs, for real."""
-    services = load_services(home.services)
-    return Workshop(
-        home=home,
-        store=open_store(home, unsafe_fs=unsafe_fs),
-        providers=make_providers(home),
-        identity=identity(),
-        clock_s=time.monotonic,
-        new_run_id=new_run_id,
-        stop=stop,
-        ledger=Ledger(limits, services.rates, time.monotonic),
-        pace=Pace(home.pace, time.time),
-        today=datetime.now(UTC).date().isoformat(),
-    )
-
-
-def make_providers(home: Home, environment: Mapping[str, str] | None = None) -> Providers:
-    """Return the providers as this home and the environment have them.
+    """Return everything that a run needs, for real.
 
     Raises:
         ServicesFileError: the home's file of prices and models can't be understood.
     """
-    env = os.environ if environment is None else environment
-    return Providers(
-        env,
-        access=find_access(home, env),
-        services=load_services(home.services),
-        voiceprints=home.voiceprints,
+    access = access or {}
+    providers = make_providers(home, access)
+    return Workshop(
+        home=home,
+        store=open_store(home, unsafe_fs=unsafe_fs),
+        providers=providers,
+        identity=identity(),
+        clock_s=time.monotonic,
+        new_run_id=new_run_id,
+        stop=stop,
+        ledger=Ledger(limits, providers.services.rates, time.monotonic),
+        pace=Pace(home.pace, time.time),
+        per_minute={name: item.requests_per_minute for name, item in access.items() if item.requests_per_minute},
+        today=datetime.now(UTC).date().isoformat(),
     )
 
 
-def find_access(home: Home, environment: Mapping[str, str]) -> Mapping[str, Access]:
-    """Return where the calls of each service go and with which key; a service that isn't in there has no key."""
-    return {}
+def workshop_of(settings: Settings, *, unsafe_fs: bool = False) -> Workshop:
+    """Return everything that a run with these settings needs."""
+    return make_workshop(
+        settings.home, threading.Event(), unsafe_fs=unsafe_fs, limits=settings.limits, access=settings.access
+    )
+
+
+def make_providers(home: Home, access: Mapping[str, Access]) -> Providers:
+    """Return the providers as this home has them.
+
+    Raises:
+        ServicesFileError: the home's file of prices and models can't be understood.
+    """
+    services = load_services(home.services)
+    return Providers(os.environ, access=access, services=services, voiceprints=home.voiceprints)
 
 
 def identity() -> Identity:

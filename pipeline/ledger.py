@@ -21,9 +21,6 @@ from projections.limits import Limits
 from projections.money import Money, Rates, money_from
 from projections.state import Call, PipelineState
 
-URGENT_GRACE_S = 8.0
-"""Service managers kill ten seconds after SIGTERM by themselves. Source: Docker's default stop timeout."""
-
 
 @define
 class Ledger:
@@ -78,8 +75,16 @@ class Ledger:
         """Say whether calls under way have been waited for long enough; the wait begins with the first question."""
         with self._lock:
             self._stopped_s = self.clock_s() if self._stopped_s is None else self._stopped_s
-            grace_s = min(self.limits.grace_s, URGENT_GRACE_S) if self._urgent else self.limits.grace_s
-            return self.clock_s() - self._stopped_s >= grace_s
+            return self.clock_s() - self._stopped_s >= self.grace_s
+
+    @property
+    def grace_s(self) -> float:
+        """How long a stop waits for calls that are under way."""
+        return self.limits.term_grace_s if self._urgent else self.limits.grace_s
+
+    def sum_of(self, amounts: Iterable[Money | None]) -> Money | None:
+        """Return the sum in US dollars; None where one is unknown."""
+        return self.rates.total(amounts, "USD")
 
     def under_way(self) -> Mapping[tuple[str, str], Money | None]:
         """Return the paid calls that wait for an answer, by pipeline and id, and what each can cost at most.

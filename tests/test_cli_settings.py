@@ -14,7 +14,7 @@ from cli.errors import SettingsError
 from cli.limits import LIMITS, checked_limit, shown_limit, stored_limit
 from cli.options import named_from
 from cli.settings import Settings, load_settings
-from pipeline.limits import IN_DOUBT, Limits
+from projections.limits import IN_DOUBT, Limits
 from projections.money import Money
 from projections.options import ENVIRONMENT, FILE, FLAG, resolve_options
 from projections.state import PipelineState

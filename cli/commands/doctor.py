@@ -13,6 +13,7 @@ import click
 from cli.exit_codes import OK, REFUSED
 from cli.home import load_home
 from cli.render import json_line, printable, size
+from cli.settings import load_settings
 from cli.wiring import identity, make_providers
 from eventlog.filesystem import file_system_of
 from pipeline.providers.registry import best_local
@@ -34,7 +35,7 @@ def _report(home_flag: str | None) -> dict[str, Any]:
     existing = next(folder for folder in [home.root, *home.root.parents] if folder.exists())
     system = file_system_of(str(existing))
     writable = os.access(existing, os.W_OK | os.X_OK)
-    diarizers, transcribers = make_providers(home).every_engine()
+    diarizers, transcribers = make_providers(home, load_settings(home_flag).access).every_engine()
     best = best_local(transcribers)
     return {
         "versions": {**identity().versions, "system": platform.platform()},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import click
@@ -14,7 +13,7 @@ from cli.home import require_usable
 from cli.progress import PlainReporter
 from cli.render import json_line, printable
 from cli.settings import checked, load_settings
-from cli.wiring import make_workshop
+from cli.wiring import workshop_of
 from eventlog.errors import EvtError
 from pipeline import runner
 from pipeline.artifacts import Artifacts
@@ -47,7 +46,7 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], as_json: bool, *
         checked("formats", wanted, "--format")
     require_usable(settings.home)
     require_writable(settings.output_dir)
-    shop = make_workshop(settings.home, threading.Event(), unsafe_fs=obj["unsafe_fs"])
+    shop = workshop_of(settings, unsafe_fs=obj["unsafe_fs"])
     items, refusals = gather(pipelines, shop.store, settings.home, settings.output_dir)
     codes, reports = [tell_error(refusal.written, refusal.error) for refusal in refusals], []
     for item in items:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from cli.exit_codes import DECISION, OK, REFUSED, worst
 from cli.options import limit_options, named_from, stage_options
 from cli.render import json_line, printable, shown_error
 from cli.settings import load_settings
-from cli.wiring import make_workshop
+from cli.wiring import workshop_of
 from eventlog.errors import EvtError
 from pipeline.look import Look, look
 from projections.decisions import RUN
@@ -40,7 +39,7 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool,
     """
     settings = load_settings(obj["home"], flags["output_dir"], flags=flags)
     named = named_from(flags, settings)
-    shop = make_workshop(settings.home, threading.Event(), unsafe_fs=obj["unsafe_fs"])
+    shop = workshop_of(settings, unsafe_fs=obj["unsafe_fs"])
     moved_to = Path(flags["moved_to"]) if flags["moved_to"] else None
     items, refusals = gather(recordings, shop.store, settings.home, settings.output_dir, moved_to=moved_to)
     codes: list[int] = []

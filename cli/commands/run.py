@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from cli.progress import PlainReporter, make_reporter
 from cli.render import json_line, printable
 from cli.settings import Settings, load_settings
 from cli.signals import stop_on_signals
-from cli.wiring import make_workshop
+from cli.wiring import workshop_of
 from eventlog.errors import EvtError
 from pipeline import runner
 from pipeline.artifacts import Artifacts
@@ -68,7 +67,7 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
     require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
     settings = settings.with_accounts()
     require_writable(settings.output_dir)
-    shop = make_workshop(settings.home, threading.Event(), unsafe_fs=obj["unsafe_fs"])
+    shop = workshop_of(settings, unsafe_fs=obj["unsafe_fs"])
     is_first = not shop.store.pipelines()
     moved_to = Path(flags["moved_to"]) if flags["moved_to"] else None
     items, refusals = gather(

@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ProviderError, StoppedError
+from pipeline.providers.context import Context
 from pipeline.providers.endpoints import endpoint_of
 from pipeline.providers.openai_answers import Asked, read_body, shape_of, spoken, unusable, usage_in
 from pipeline.providers.openai_refusals import Refusal, error_of, request_id_of
@@ -53,6 +54,11 @@ _LOGGERS = ("openai", "httpx2", "httpcore2")
 def usual_timeout_s(duration_s: float) -> float:
     """Return how long to wait for a service to take or give the next bytes, for a sound of so many seconds."""
     return 120.0 + 2.0 * duration_s
+
+
+def make(context: Context) -> OpenAITranscriber:
+    """Return the transcriber; the entry point."""
+    return OpenAITranscriber(context.model, access=context.access, services=context.services)
 
 
 class OpenAITranscriber:
