@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from cli.costs import cost_table, meanings
-from cli.render import moment
+from cli.render import moment, printable
 from projections.cost import COLUMNS, Row, Sums, Together
 from projections.summary import as_json
 
@@ -76,9 +76,9 @@ def _advice(report: Report) -> Iterator[str]:
     doubtful = [account.pipeline for account in report.accounts if account.in_doubt]
     left = [account.pipeline for account in report.accounts if account.abandoned]
     if doubtful:
-        yield f"To settle what is in doubt: {_runs(doubtful)}; it says before anything is sent once more."
+        yield f"What to do about doubts: {_runs(doubtful)} looks what became of them, and asks if you must decide."
     if left:
-        yield f"The run ended before some answers came: {_runs(left)} looks for them."
+        yield f"A run ended before all answers came: {_runs(left)} looks for them."
 
 
 def _runs(pipelines: Sequence[str]) -> str:
@@ -124,7 +124,9 @@ def report_as_csv(report: Report) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, [report.by, *names, "currency", "calls", *columns], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**_group(report, row), **_flat(row.sums)} for row in report.rows)
+    for row in report.rows:
+        cells = {**_group(report, row), **_flat(row.sums)}
+        writer.writerow({name: printable(cell) if isinstance(cell, str) else cell for name, cell in cells.items()})
     return text.getvalue()
 
 

@@ -19,7 +19,7 @@ _HEADINGS: Final = {
 }
 _WORDS: Final = {IN_DOUBT: "perhaps paid", REPEATED_CALL: "perhaps paid twice", UNDER_WAY: "under way"}
 _MEANINGS: Final = {
-    ESTIMATED: "Estimated: the service doesn't say what it bills; this is what its prices come to.",
+    ESTIMATED: "Estimated: paid too; the service doesn't say how much, so this is reckoned from its prices.",
     IN_DOUBT: "Perhaps paid: in doubt; no answer came, and nobody knows whether it was billed. At most so much.",
     REPEATED_CALL: "Perhaps twice: in doubt, and sent once more. At most so much was paid a second time.",
     UNDER_WAY: "Under way: there is no answer yet. At most so much.",
@@ -40,11 +40,7 @@ def _parts(sums: Sums) -> Iterator[str]:
     if sums.billed.calls or sums.estimated.calls:
         basis = f" ({sums.money(ESTIMATED)} of it estimated)" if sums.billed.calls else " (estimated)"
         yield f"{sums.paid} paid{basis if sums.estimated.calls else ''}"
-    for column, words in (
-        (IN_DOUBT, "perhaps paid"),
-        (REPEATED_CALL, "perhaps paid twice"),
-        (UNDER_WAY, "under way"),
-    ):
+    for column, words in _WORDS.items():
         if sums.columns[column].calls:
             yield f"up to {sums.money(column)} {words}"
 
@@ -59,18 +55,23 @@ def cost_table(rows: Sequence[Row], found: Sequence[Sums], by: str, names: dict[
         names: of pipelines by id; empty where rows are about something else.
     """
     shown = [column for column in COLUMNS if any(sums.columns[column].calls for sums in found)]
-    places = {sums.currency: _places(sums, rows) for sums in found}
+    places = _places(rows)
+    lines = [(row.group or "(not named)", row.sums, names.get(row.group, "")) for row in rows]
+    totals = [("Total", sums, "") for sums in found]
+    head = _head(by, shown, "NAME" if names else "")
+    body, foot = ([_line(*line, shown, places) for line in some] for some in (lines, totals))
+    return _aligned([*head, *body, ("",) * len(head[0]), *foot])
 
-    def cells(group: str, sums: Sums) -> tuple[str, ...]:
-        amounts = (_cell(sums, column, places[sums.currency]) for column in shown)
-        return printable(group), str(sums.calls), *amounts, printable(sums.currency or "unknown")
 
-    heads = [("", by.upper()), ("", "CALLS"), *(_HEADINGS[column] for column in shown), ("", "CURRENCY")]
-    lines = [(*cells(row.group or "(not named)", row.sums), names.get(row.group, "")) for row in rows]
-    sums_of_all = [(*cells("Total", sums), "") for sums in found]
-    name = ("", "NAME" if names else "")
-    head = [tuple(line) for line in zip(*heads, name, strict=True)]
-    return _aligned([*head, *lines, *sums_of_all])
+def _head(by: str, shown: Sequence[str], name: str) -> list[tuple[str, ...]]:
+    columns = [_HEADINGS[column] for column in shown]
+    heads = [("", by.upper()), ("", "CALLS"), *columns, ("", "CURRENCY"), ("", name)]
+    return [line for line in zip(*heads, strict=True) if any(line)]
+
+
+def _line(group: str, sums: Sums, name: str, shown: Sequence[str], places: int) -> tuple[str, ...]:
+    amounts = (_cell(sums, column, places) for column in shown)
+    return printable(group), str(sums.calls), *amounts, printable(sums.currency or "unknown"), name
 
 
 def meanings(found: Sequence[Sums]) -> Iterator[str]:
@@ -93,10 +94,9 @@ def _digits(amount: Decimal, places: int) -> str:
     return format(amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN), "f")
 
 
-def _places(sums: Sums, rows: Iterable[Row]) -> int:
-    """Return how many places show two digits of the smallest amount in a currency, which all others share."""
-    of_currency = [row.sums for row in rows if row.sums.currency == sums.currency]
-    amounts = [column.amount for one in of_currency for column in one.columns.values() if column.amount]
+def _places(rows: Iterable[Row]) -> int:
+    """Return how many places show two digits of the smallest amount; all have as many, so that points align."""
+    amounts = [column.amount for row in rows for column in row.sums.columns.values() if column.amount]
     least = min(amounts, default=Decimal(1))
     return next((places for places in _PLACES if least >= Decimal(1).scaleb(1 - places)), _PLACES[-1])
 
@@ -109,4 +109,4 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
         "  ".join(row[i].ljust(width) if i in texts else row[i].rjust(width) for i, width in enumerate(widths))
         for row in rows
     )
-    return "\n".join(line.rstrip() for line in lines if line.strip())
+    return "\n".join(line.rstrip() for line in lines)

@@ -24,9 +24,9 @@ COLUMNS: Final = (BILLED, ESTIMATED, IN_DOUBT, REPEATED_CALL, UNDER_WAY)
 
 _AMOUNT_LIMIT: Final = Decimal(10) ** 12
 """No bill is so high; such an amount, and a negative one, is a defect of the log, hence unknown."""
-_ZERO: Final = Decimal(0)
 _PLACES: Final = Decimal("0.000001")
 """As records hold amounts, see `Money.as_data`; sums of these are exact."""
+_ZERO: Final = Decimal("0.000000")
 
 _GROUPINGS: Final[dict[str, Callable[[str, Call], str]]] = {
     "provider": lambda pipeline, call: call.started.provider,
