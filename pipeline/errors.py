@@ -79,3 +79,7 @@ class ServicesFileError(PipelineError):
 
 class ReplanError(PipelineError):
     """Something was learned that the plan relies on; the stage ends, and the plan is made again."""
+
+
+class VoiceprintError(PipelineError):
+    """A voiceprint is not there, can't be read, or can't have that name. The message says what to do."""

@@ -175,6 +175,12 @@ def encode_flac(samples: NDArray[np.int16]) -> bytes:
     return file.getvalue()
 
 
+def sample_count(path: Path) -> int:
+    """Return how many samples a canonical file holds; raises OSError as `read_samples`."""
+    with _canonical(path) as file:
+        return int(file.frames)
+
+
 def read_samples(path: Path, start: int, end: int) -> NDArray[np.int16]:
     """Return samples [start, end) of a canonical file, fewer where it ends earlier; shape (samples,).
 
