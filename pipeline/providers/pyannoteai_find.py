@@ -42,7 +42,8 @@ than half whatever they hold; their kappa is near 0, that of two detectors of on
 
 
 LOOKS_MAX = 1000
-"""Between two looks at the list are at most fifteen seconds: a clock that doesn't get on by then stands still."""
+STILL = 10
+"""A clock that needs so many times as long as ours stands still."""
 
 FRAMES_PER_S = 100
 
@@ -141,12 +142,16 @@ class _Search:
         """Look until there is a job in question, or there can't be any more: then the second value is true."""
         listed = self.look()
         end = (self.window.died or listed.at) + timedelta(seconds=self.patience.settled)
+        waited_s = 0.0
         for _ in range(LOOKS_MAX):
             if listed.at >= end:
                 return listed, True
-            if self.window.unknown(listed) or listed.at < self.window.start:
+            is_over = waited_s > STILL * self.patience.settled or listed.at < self.window.start
+            if is_over or self.window.unknown(listed):
                 break
-            self.line.pause(min((end - listed.at).total_seconds(), self.patience.longest))
+            pause_s = min((end - listed.at).total_seconds(), self.patience.longest)
+            self.line.pause(pause_s)
+            waited_s += pause_s
             listed = self.look()
         return listed, False
 

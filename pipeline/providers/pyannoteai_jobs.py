@@ -295,18 +295,22 @@ class PyannoteAIJobs:
             if path.stat().st_size > most:
                 raise _too_much(f"{path.stat().st_size:,} bytes of audio", f"{most:,} bytes")
             line.progress("uploading")
-            client = self._client()
-            got = client.post("/v1/media/input", {"url": url}, line.check)
-            given = _object(got.text).get("url")
-            if not isinstance(given, str) or address_problem(given):
+            address = self._upload_address(url, line)
+            if address is None:
                 raise _failure(
                     "pyannoteAI gave no address to upload to. Nothing that costs was sent; it may be tried again.",
                     "no_upload_address",
                     NOT_SENT,
                     retryable=True,
                 )
-            client.put(Secret(given), path, line.check)
+            self._client().put(address, path, line.check)
         return url
+
+    def _upload_address(self, url: str, line: Line) -> Secret | None:
+        """Return a presigned address; in a frame of its own, since whoever has it can upload in our name."""
+        got = self._client().post("/v1/media/input", {"url": url}, line.check)
+        given = _object(got.text).get("url")
+        return Secret(given) if isinstance(given, str) and not address_problem(given) else None
 
     def _require_fitting(self, sound: Sound) -> None:
         most = float(self._service["max_seconds"])
