@@ -266,7 +266,7 @@ def _in_order(spans: Sequence[Word], asked: Asked) -> list[Word]:
         start_s, end_s = _s(span.start_s), _s(span.end_s)
         if not -OUTSIDE_S <= start_s <= asked.duration_s + OUTSIDE_S or end_s > asked.duration_s + OUTSIDE_S:
             raise _UnusableError("a time lies outside the sound")
-        if end_s < start_s - BACK_S or start_s < before_s - BACK_S:
+        if end_s < start_s - BACK_S or max(start_s, 0.0) < before_s - BACK_S:
             raise _UnusableError("its times go backwards")
         before_s = min(max(start_s, before_s), asked.duration_s)
         sound.append(evolve(span, start_s=before_s, end_s=min(max(end_s, before_s), asked.duration_s)))

@@ -95,7 +95,7 @@ def without_key(text: str, key: str) -> str:
 
 def _forms(key: str) -> Iterator[str]:
     """Yield a key as it is, URL-encoded, and as base64 holds it at each of the three places in a group."""
-    yield from (key, quote(key, safe=""))
+    yield from (key, quote(key, safe=""), quote(key))
     for before in range(3):
         whole = b64encode(b"\0" * before + key.encode())
         length = (before + len(key)) * 8 // 6

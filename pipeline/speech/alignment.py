@@ -24,9 +24,13 @@ _UNSPACED = (
     (0x3400, 0x4DBF),  # Han
     (0x4E00, 0x9FFF),
     (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9D),  # half-width Katakana
     (0x20000, 0x3FFFF),
 )
 """Scripts that are written without spaces between words. Source: Unicode 16, Blocks.txt."""
+
+_VOICED = "\uff9e\uff9f"
+"""Half-width marks that change the sound of the Katakana before them; Unicode calls them letters."""
 
 
 def split_text(text: str) -> list[str]:
@@ -133,7 +137,8 @@ def _characters(piece: str) -> Iterator[str]:
     for char in piece:
         opens = unicodedata.category(char) in {"Ps", "Pi"}
         starts = _is_unspaced(char) and bool(letters(current))
-        ends = has_unspaced and (opens or (char.isalnum() and not _is_unspaced(char)))
+        spaced = char.isalnum() and not _is_unspaced(char) and char not in _VOICED
+        ends = has_unspaced and (opens or spaced)
         if starts or ends:
             yield current
             current, has_unspaced = "", False
