@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import socket
 import subprocess
 import sys
 import traceback
@@ -259,6 +260,15 @@ def test_a_service_that_bills_no_server_errors_is_simply_asked_again(server, sou
 def test_nothing_was_sent_where_nobody_listens(sound):
     with refused_url() as url:
         error = failure(provider(f"{url}/v1"), sound)
+    assert (error.kind, error.code) == (NOT_SENT, "unreachable")
+
+
+def test_nothing_was_sent_where_nobody_takes_the_connection(sound):
+    """A full queue of connections lets the next one wait."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.socket() as first:
+        first.connect(server.getsockname())
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        error = failure(provider(url, timeout_s=lambda duration_s: 0.3), sound)
     assert (error.kind, error.code) == (NOT_SENT, "unreachable")
 
 

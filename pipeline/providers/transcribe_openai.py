@@ -300,7 +300,7 @@ class OpenAITranscriber:
         import openai
 
         wait_s = self._timeout_s(duration_s)
-        timeout = httpx2.Timeout(wait_s, connect=CONNECT_S)
+        timeout = httpx2.Timeout(wait_s, connect=min(CONNECT_S, wait_s))
         create: Any = client.audio.transcriptions.with_streaming_response.create
         try:
             with create(**fields, timeout=timeout) as response:
