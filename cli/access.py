@@ -19,6 +19,7 @@ from cli.errors import SettingsError
 from cli.files import Files, exposed, read_files
 from cli.names import is_provider
 from cli.render import shortened
+from eventlog.values import Value
 from pipeline.home import Home
 from pipeline.providers.remote import Access
 from pipeline.secret import Secret
@@ -34,8 +35,8 @@ _KEY = re.compile(r"[!-~]+")
 _URL = re.compile(r"https?://[!-~]+")
 
 
-@frozen
-class Source:
+@frozen(eq=False, repr=False)
+class Source(Value):
     """What one source, which is the environment or one file, says of one provider.
 
     Attributes:
@@ -49,8 +50,8 @@ class Source:
     key_origin: str = ""
 
 
-@frozen
-class Found:
+@frozen(eq=False, repr=False)
+class Found(Value):
     """An access, and where each part of it was found: origins by name of the field."""
 
     access: Access

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from cli.errors import SettingsError
@@ -45,12 +46,15 @@ def _make(path: str) -> None:
     """Write under a temporary name → sync → link, which never replaces another process's → sync the directory."""
     import secrets
 
-    storage, temporary = PosixStorage(), f"{path}.{os.getpid()}.tmp"
+    storage, temporary = PosixStorage(), f"{path}.{secrets.token_hex(4)}.tmp"
     storage.write_new(temporary, secrets.token_bytes(_KEY_BYTES))
     try:
         os.link(temporary, path)
     except FileExistsError:
         pass
-    finally:
+    except OSError:
+        # A file system without links; there the last of two that make it at once wins.
+        storage.rename(temporary, path)
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary)
     storage.sync_dir(os.path.dirname(path))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from cli.dotenv import parse_dotenv
 from cli.errors import SettingsError
@@ -18,9 +18,9 @@ VARIABLES_FILE = ".env"
 _READABLE_BY_OTHERS = 0o044
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Files:
-    """The settings files of an invocation, as they stand; nothing in them is checked yet.
+    """The settings files of an invocation, as they stand; nothing in them is checked yet. Its `repr` shows no key.
 
     Attributes:
         own, own_path: config.toml of the home.
@@ -30,11 +30,11 @@ class Files:
     """
 
     own_path: Path
-    own: Mapping[str, Any] = field(repr=False)
+    own: Mapping[str, Any]
     local_path: Path
-    local: Mapping[str, Any] = field(repr=False)
+    local: Mapping[str, Any]
     variables_path: Path
-    variables: Mapping[str, str] = field(repr=False)
+    variables: Mapping[str, str]
     believed: bool
 
     @property

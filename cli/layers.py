@@ -14,11 +14,12 @@ from cli.errors import SettingsError
 from cli.files import Files
 from cli.names import FREE_OPTIONS, IN_ENVIRONMENT, PROFILE, PROFILES, is_provider, variable_of
 from cli.render import shortened
+from eventlog.values import Value
 from projections.options import ENVIRONMENT, FILE, FLAG
 
 
-@frozen
-class Layer:
+@frozen(eq=False, repr=False)
+class Layer(Value):
     """What one source sets.
 
     Attributes:

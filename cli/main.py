@@ -27,7 +27,7 @@ COMMANDS = {
     "path": "Print where a pipeline's log and files are.",
     "doctor": "Say what works here, what is lacking, and what to do.",
     "selftest": "Try on this disk and Python what the log promises.",
-    "config": "Show every setting and where it comes from.",
+    "config": "Show every setting and where it comes from; set your own.",
     "trust": "Believe the settings file of a folder.",
 }
 

@@ -6,8 +6,10 @@ import copy
 import json
 import os
 import pickle
+import threading
 import traceback
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import attrs
@@ -16,9 +18,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cli.access import Source, key_problem, load_access, paired, url_problem
+from cli.access import Source, find_access, key_problem, load_access, paired, url_problem
+from cli.accounts import home_key
 from cli.dotenv import parse_dotenv
 from cli.errors import SettingsError
+from cli.files import read_files
 from pipeline.home import Home
 from pipeline.providers.remote import Access
 from pipeline.secret import Secret
@@ -100,9 +104,18 @@ def test_files_of_a_folder_that_is_not_trusted_name_neither_key_nor_url_nor_numb
 
 
 def test_the_variables_of_a_folder_that_is_not_trusted_are_not_even_read(place: Place) -> None:
-    """A pipe at that place would be waited for."""
-    os.mkfifo(place.folder / ".env")
+    """A link to itself can't be."""
+    (place.folder / ".env").symlink_to(".env")
     assert place.access(OPENAI_API_KEY=CANARY).note is None
+    place.trust()
+    with pytest.raises(SettingsError, match=r"\.env can't be read"):
+        place.access()
+
+
+def test_a_pipe_in_the_place_of_a_settings_file_is_refused_rather_than_waited_for(place: Place) -> None:
+    os.mkfifo(place.folder / "evt.toml")
+    with pytest.raises(SettingsError, match="no regular file"):
+        place.access()
 
 
 def test_files_of_a_trusted_folder_come_between_the_environment_and_the_home(place: Place) -> None:
@@ -317,6 +330,18 @@ def test_only_a_command_that_may_write_makes_the_key_that_names_accounts(place: 
     assert place.home.account_key.stat().st_size == 32
 
 
+def test_all_who_make_the_key_that_names_accounts_at_once_get_the_same(place: Place) -> None:
+    together = threading.Barrier(8)
+
+    def make(_: int) -> bytes | None:
+        together.wait()
+        return home_key(place.home, make=True)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len({*pool.map(make, range(8))}) == 1
+    assert [path.name for path in place.home.root.iterdir()] == ["account-key"]
+
+
 def test_a_damaged_account_key_is_never_replaced_by_itself(place: Place) -> None:
     place.home.account_key.write_bytes(b"short")
     with pytest.raises(SettingsError, match="5 bytes instead of 32"):
@@ -384,6 +409,15 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name() -> None:
 def test_any_text_can_be_read_as_variables(text: str) -> None:
     for name in parse_dotenv(text):
         assert name.isidentifier()
+
+
+def test_the_files_as_read_do_not_show_what_they_hold(place: Place) -> None:
+    place.trust()
+    key = f'[openai]\napi_key = "{CANARY}"\n'
+    place.write(config=key, local=key, variables=f"OPENAI_API_KEY={CANARY}\n")
+    files = read_files(place.home, place.folder)
+    assert files.variables == {"OPENAI_API_KEY": CANARY}
+    assert "canary" not in repr(files) + repr(find_access(files, {}))
 
 
 def test_a_folder_in_the_place_of_the_variables_is_passed_over(place: Place) -> None:

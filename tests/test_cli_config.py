@@ -380,4 +380,4 @@ def test_a_key_in_the_environment_alone_chooses_nothing(evt: Evt) -> None:
     assert {row["engine"] for row in with_keys[0]["stages"]} <= {None, "builtin", "channels", "whisper"}
     rows = {row["name"]: row["value"] for row in json.loads(evt("config", "--json", **KEYS).stdout)["settings"]}
     assert (rows["diarizer"], rows["transcriber"]) == ("auto", "auto")
-    assert not evt.home.exists()
+    assert not (evt.home / "account-key").exists()

@@ -16,7 +16,10 @@ import pytest
 
 from cli import exit_codes
 from cli import main as cli
+from cli.access import _KEY_VARIABLES, FIELDS, PROVIDERS
+from cli.limits import LIMITS
 from eventlog.errors import EvtError
+from pipeline.limits import IN_DOUBT
 from projections.events import EVENTS
 from projections.graph import DEFAULTS, FORMATS, STAGES
 
@@ -102,6 +105,16 @@ def test_every_event_and_each_of_its_fields_is_explained():
 def test_every_setting_is_documented():
     page = (DOCS / "settings.md").read_text()
     assert [name for name in DEFAULTS if f"| `{name}` | `--" not in page or f"EVT_{name.upper()}" not in page] == []
+
+
+def test_every_limit_and_variable_of_a_service_is_documented():
+    page = (DOCS / "settings.md").read_text()
+    names = [name for name in LIMITS if f"| `{name}` |" not in page or f"`EVT_{name.upper()}`" not in page]
+    variables = [f"{name.upper()}_BASE_URL" for name in PROVIDERS] + [
+        "OPENAI_API_KEY",
+        *_KEY_VARIABLES["pyannoteai"],
+    ]
+    assert [*names, *(name for name in (*variables, *FIELDS, *IN_DOUBT) if f"`{name}`" not in page)] == []
 
 
 def test_the_documents_name_every_stage_and_format():

@@ -28,7 +28,7 @@ _SECRET_BYTES_MAX = 65_536
 
 @click.group(
     "config",
-    short_help="Show every setting and where it comes from.",
+    short_help="Show every setting and where it comes from; set your own.",
     invoke_without_command=True,
     subcommand_metavar="[set|unset|get …]",
 )

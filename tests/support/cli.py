@@ -32,7 +32,8 @@ class Evt:
         return ["--diarizer", f"script:{self.script}", "--transcriber", f"script:{self.script}"]
 
     def environment(self, **more: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("EVT_")}
+        ours = ("EVT_", "OPENAI_", "PYANNOTE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         return {**kept, "PYTHONPATH": str(ROOT), "EVT_HOME": str(self.home), "HOME": str(self.folder), **more}
 
     def __call__(
