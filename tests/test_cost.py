@@ -239,7 +239,7 @@ def test_what_is_paid_for_certain_is_never_more_than_what_may_be_paid(
             assert 0 <= paid_.amount <= at_most.amount
 
 
-@given(told(), st.integers(1, 31))
+@given(told(), st.integers(1, 31), st.sampled_from(["", "T00:00:00.000000Z", "T12:00:00.000000Z"]))
 def test_since_leaves_out_exactly_what_began_earlier(given_: tuple[list[Story], PipelineState], day: int) -> None:
     state, since = given_[1], f"2026-11-{day:02d}"
     later = costing(state, since)
