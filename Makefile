@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+PYANNOTE_VENV ?= .venv-pyannote
 PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
 
 PROOF = $(BIN)/python -m proofs
 
-.PHONY: check lint test demo accuracy bench proofs nightly mutants fuzz docs clean
+.PHONY: check lint test pyannote demo accuracy bench proofs nightly mutants fuzz docs clean
 
 check: lint  ## lint, types and the fast tests: 20 seconds
 	HYPOTHESIS_PROFILE=quick $(PYTEST) -m "not slow"
@@ -18,6 +19,9 @@ lint: $(VENV)/installed
 
 test: $(VENV)/installed  ## all tests: 3 minutes on two cores
 	$(PYTEST)
+
+pyannote: $(PYANNOTE_VENV)/installed  ## the tests that need pyannote.audio and torch, in an environment of 6 GB
+	OMP_NUM_THREADS=1 $(PYANNOTE_VENV)/bin/python -m pytest -n 0 tests/test_diarize_pyannote.py
 
 demo: $(VENV)/installed  ## a run that fails at a rate limit, and goes on
 	$(BIN)/python samples/demo.py $(BIN)/evt
@@ -62,10 +66,17 @@ fuzz: $(VENV)/installed  ## hostile bytes, guided by coverage, for an hour; need
 docs: $(VENV)/installed  ## write the generated pages again
 	$(BIN)/python docs/generate.py
 
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-binary evt-transcribe -e
+
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-binary evt-transcribe -e ".[dev]"
+	$(BIN)/python $(PIP_INSTALL) ".[dev]"
+	touch $@
+
+$(PYANNOTE_VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(PYANNOTE_VENV)
+	$(PYANNOTE_VENV)/bin/python $(PIP_INSTALL) ".[dev,pyannote]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PYANNOTE_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -22,6 +22,7 @@ CHAIN = ("eventlog", "projections", "pipeline", "cli")
 
 AUDIO = frozenset({"av", "pydub", "soundfile", "soxr", "webrtcvad"})
 SPEECH = frozenset({"ctranslate2", "faster_whisper", "httpx2", "openai", "pocketsphinx", "requests"})
+SPEECH |= {"huggingface_hub", "pyannote", "torch"}
 SYSTEM = frozenset({"platformdirs", "rich", "sqlite3", "tomlkit", "watchfiles"})
 CLIENTS = AUDIO | SPEECH | SYSTEM
 """Libraries that have one door: exactly one file knows how they are called."""
