@@ -30,6 +30,11 @@ class PlainReporter:
     def stage_progress(self, stage: str, done_s: float, total_s: float) -> None:
         """Nothing: a log file is no place for bars."""
 
+    def stage_doing(self, stage: str, text: str) -> None:
+        """Say it only if asked to be verbose."""
+        if self._verbose:
+            self.line(f"  {stage}: {text}")
+
     def stage_note(self, stage: str, text: str) -> None:
         """Say it: waits and new tries are what people wonder about."""
         self.line(f"  {stage}: {text}")

@@ -130,7 +130,7 @@ def checked(name: str, value: Any, origin: str) -> Any:
     else:
         if name in {"diarizer", "transcriber"} and isinstance(value, str) and value.startswith("script:"):
             value = f"script:{Path(value.removeprefix('script:')).absolute()}"
-        good = _is_text(value) or (name == "model" and value is None)
+        good = _is_text(value) or (name in {"model", "identify"} and value is None)
     if not good:
         hint = f"a whole number from 1 to {_SPEAKERS_MAX}" if "speakers" in name else _TEXT_HINT
         hint = f"a list of {', '.join(FORMATS)}" if name == "formats" else hint

@@ -28,7 +28,7 @@ from pipeline.errors import (
     ProviderError,
     StoppedError,
 )
-from pipeline.obtaining import Counter, Obtaining
+from pipeline.obtaining import TOO_LONG, Counter, Obtaining
 from pipeline.providers.base import Answer
 from pipeline.recorder import Recorder
 from pipeline.requests import Request
@@ -37,15 +37,9 @@ from projections.events import (
     CallReused,
     CallStarted,
 )
-from projections.failures import (
-    REJECTED,
-)
 from projections.paying import believed_calls, refreshed_since
 from projections.plan import StagePlan
 from projections.state import SUCCEEDED, Call
-
-TOO_LONG = frozenset({"too_long", "too_large"})
-"""Codes of requests that are refused for their size; shorter ones may be taken."""
 
 
 @define
@@ -198,8 +192,8 @@ class Calls:
 
 
 def is_too_long(error: object) -> bool:
-    """Say whether a request was refused for its length, so that shorter ones may be taken."""
-    return isinstance(error, ProviderError) and error.kind == REJECTED and error.code in TOO_LONG
+    """Say whether a request was too long for its engine, so that shorter ones may be taken."""
+    return isinstance(error, ProviderError) and error.code in TOO_LONG
 
 
 def _outcome(future: Future[Answer]) -> Answer | Exception:

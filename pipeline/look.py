@@ -111,7 +111,11 @@ def surroundings(
         missing |= _damaged_exports(artifacts, outputs.values(), delivered)
     probed = {(event.provider, event.origin, event.model): event.facts for event in state.probed}
     diarizers, transcribers, local = shop.providers.engines(
-        options["diarizer"].value, options["transcriber"].value, options["model"].value, probed
+        options["diarizer"].value,
+        options["transcriber"].value,
+        options["model"].value,
+        probed,
+        options["identify"].value,
     )
     paid = any(engine.billable for engine in (*diarizers.values(), *transcribers.values()))
     return Surroundings(

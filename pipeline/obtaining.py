@@ -27,6 +27,7 @@ from projections.failures import (
     ADOPTED,
     AMBIGUOUS,
     EXPIRED,
+    GIVEN_UP,
     NEEDS_MONEY,
     NOT_SENT,
     PAID_UNUSABLE,
@@ -46,6 +47,9 @@ LONGEST_WAIT_S = 60.0
 
 Source: Brooker, "Exponential backoff and jitter" (equal jitter)."""
 
+TOO_LONG = frozenset({"too_long", "too_large", "truncated"})
+"""Codes of requests, or answers, that are too long for the engine; shorter ones are not."""
+
 _LOOK_S = 0.05
 
 
@@ -56,7 +60,8 @@ class Counter:
     Attributes:
         per_minute: how many requests a minute each provider may be sent; none named: any number.
         known_jobs: returns the ids of all jobs that this home knows of.
-        note: tells people what goes on with a call of a stage.
+        note: tells people what happened to a call of a stage: a wait, another try.
+        doing: shows them what it is doing just now.
     """
 
     ledger: Ledger
@@ -66,6 +71,7 @@ class Counter:
     per_minute: Mapping[str, float]
     known_jobs: Callable[[], frozenset[str]]
     note: Callable[[str, str], None]
+    doing: Callable[[str, str], None]
 
 
 @define
@@ -74,7 +80,7 @@ class _Line:
 
     calls: Calls
     call_id: str
-    note: Callable[[str], None]
+    doing: Callable[[str], None]
     is_settled: bool = False
     """A job is accepted, or all is said: nothing is lost if the run stops now."""
     release: Callable[[], None] | None = None
@@ -96,7 +102,7 @@ class _Line:
             self.release()
 
     def progress(self, text: str) -> None:
-        self.note(text)
+        self.doing(text)
 
 
 @define
@@ -116,6 +122,8 @@ class Obtaining:
 
     def obtain(self) -> Answer:
         """Return the answer; see `Calls.answers` for the errors."""
+        if (refusal := self._earlier_refusal()) is not None:
+            raise refusal
         while True:
             self.calls.require_going()
             try:
@@ -123,6 +131,14 @@ class Obtaining:
             except ProviderError as error:
                 if not self._goes_on(error):
                     raise
+
+    def _earlier_refusal(self) -> ProviderError | None:
+        """Return the error of a request that was too long before: it is not sent as it is again."""
+        calls = [c for c in believed_calls(self.calls.step, self._state) if c.request == self.request.digest]
+        error = calls[-1].error if calls else None
+        if error is None or error.code not in TOO_LONG:
+            return None
+        return ProviderError(error.message, provider=self.request.engine.name, code=error.code, kind=REJECTED)
 
     def _once(self) -> Answer:
         """Fetch what was accepted, or settle what is in doubt and send."""
@@ -151,7 +167,7 @@ class Obtaining:
 
     def _send(self, repeats: str | None) -> Answer:
         request, calls = self.request, self.calls
-        line = _Line(calls, "", self._note)
+        line = _Line(calls, "", self._doing)
         self._await_service(line)
         provider = request.remote.provider if request.remote else None
         with self._alone(line) as release:
@@ -239,6 +255,9 @@ class Obtaining:
                 usage=ended.usage,
             )
             self.calls.recorder.record(failure)
+            if error.code in TOO_LONG:
+                reason = {"reason": "its text was cut off; it is asked for in parts"}
+                self.calls.recorder.record(CallResolved(call_id, GIVEN_UP, "policy", reason))
             raise RecordedError.of(error) from error
         self.calls.recorder.record(succeeded(call_id, ref, content, max(latency_s, 0.001)))
         return answer
@@ -274,7 +293,7 @@ class Obtaining:
         assert remote is not None, "only services accept jobs"
         assert isinstance(remote.provider, RemoteJobs), "only services accept jobs"
         provider, job = remote.provider, str(call.job_id)
-        line = _Line(self.calls, call.id, self._note, is_settled=True)
+        line = _Line(self.calls, call.id, self._doing, is_settled=True)
         return self._take(line, lambda: provider.adopt(job, remote.sound, remote.wish, line))
 
     def _settle(self, call: Call) -> str | None:
@@ -300,7 +319,7 @@ class Obtaining:
     def _look_for_job(self, call: Call, provider: RemoteJobs) -> bool:
         remote = self.request.remote
         assert remote is not None, "only services have jobs"
-        line = _Line(self.calls, call.id, self._note)
+        line = _Line(self.calls, call.id, self._doing)
         with self.counter.pace.alone(self.request.engine, line):
             doubt = Doubt(call.started.provider_time, call.failed_at, self.counter.known_jobs())
             finding = provider.find(doubt, remote.sound, remote.wish, line)
@@ -328,7 +347,7 @@ class Obtaining:
             return True
         if error.kind == PAID_UNUSABLE:
             self.unusable += 1
-            return self.unusable == 1 and not self.request.only_once
+            return self.unusable == 1 and not self.request.only_once and error.code not in TOO_LONG
         if error.kind not in {NOT_SENT, AMBIGUOUS, THROTTLED} or elapsed_s > limits.retry_limit_s:
             return False
         self.waits += 1
@@ -346,7 +365,7 @@ class Obtaining:
         tried = f" ({self.tries} of {self.counter.ledger.limits.attempts})" if self.tries else ""
         self._note(f"{str(error).rstrip('.')}; trying again in {wait_s:.1f} s{tried}")
         if error.kind != THROTTLED:
-            _Line(self.calls, "", self._note).pause(wait_s)
+            _Line(self.calls, "", self._doing).pause(wait_s)
         return True
 
     def _backoff_s(self) -> float:
@@ -372,6 +391,9 @@ class Obtaining:
 
     def _note(self, text: str) -> None:
         self.counter.note(self.calls.step.stage, f"{self.request.unit}: {text}")
+
+    def _doing(self, text: str) -> None:
+        self.counter.doing(self.calls.step.stage, f"{self.request.unit}: {text}")
 
 
 class RecordedError(ProviderError):

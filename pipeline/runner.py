@@ -262,6 +262,7 @@ class _Run:
             per_minute=self.shop.per_minute,
             known_jobs=lambda: self.shop.known_jobs(self.recorder),
             note=self.reporter.stage_note,
+            doing=self.reporter.stage_doing,
         )
 
     def _await_one(self) -> None:

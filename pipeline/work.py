@@ -32,6 +32,9 @@ class Reporter(Protocol):
     def stage_progress(self, stage: str, done_s: float, total_s: float) -> None:
         """So many seconds of audio are done."""
 
+    def stage_doing(self, stage: str, text: str) -> None:
+        """A call is doing something just now, e.g. uploading."""
+
     def stage_note(self, stage: str, text: str) -> None:
         """Something happened that people may want to know: a wait, another try."""
 

@@ -38,6 +38,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "speakers": None,
     "min_speakers": None,
     "max_speakers": None,
+    "identify": None,
     "transcriber": "auto",
     "model": None,
     "language": "auto",

@@ -13,13 +13,13 @@ from types import ModuleType
 
 import click
 import pytest
+from pipeline.limits import IN_DOUBT
 
 from cli import exit_codes
 from cli import main as cli
 from cli.access import _KEY_VARIABLES, FIELDS, PROVIDERS
 from cli.limits import LIMITS
 from eventlog.errors import EvtError
-from pipeline.limits import IN_DOUBT
 from projections.events import EVENTS
 from projections.graph import DEFAULTS, FORMATS, STAGES
 

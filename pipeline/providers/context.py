@@ -24,6 +24,7 @@ class Context:
         access: where the calls of a provider on the network go, and with which key; empty for all others.
         services: what paid services offer and ask for.
         home_voiceprints: the folder of the user's voiceprints; it may not exist.
+        identify: ids of the voiceprints that are to be recognised; for diarizers that can.
     """
 
     model: str | None
@@ -31,3 +32,4 @@ class Context:
     access: Access
     services: Services
     home_voiceprints: Path
+    identify: tuple[str, ...] = ()

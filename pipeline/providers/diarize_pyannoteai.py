@@ -16,6 +16,7 @@ from projections.failures import LOCAL, PAID_UNUSABLE, REJECTED
 
 if TYPE_CHECKING:
     from pipeline.providers.base import Answer
+    from pipeline.providers.context import Context
     from pipeline.providers.pyannoteai_jobs import Job, Patience
     from pipeline.providers.remote import Access, Line, Reply, Sound, Wish
     from pipeline.providers.services import Services
@@ -29,6 +30,16 @@ VOICEPRINT_S = 30.0
 VOICEPRINTS_MAX = 50
 VOICEPRINT_CHARACTERS_MAX = 20_000
 """Source: pyannoteAI's reference, POST /v1/identify."""
+
+
+def make_diarizer(context: Context) -> PyannoteAIDiarizer:
+    """Return the diarizer; the entry point."""
+    return PyannoteAIDiarizer(None, access=context.access, services=context.services)
+
+
+def make_transcriber(context: Context) -> PyannoteAITranscriber:
+    """Return the transcriber; the entry point."""
+    return PyannoteAITranscriber(context.model, access=context.access, services=context.services)
 
 
 class PyannoteAIDiarizer(PyannoteAIJobs):

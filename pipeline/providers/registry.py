@@ -71,7 +71,7 @@ class Providers:
         self._given_services = services
         self._voiceprints = voiceprints or _NOWHERE
         self._found: dict[str, Mapping[str, Foreign]] = {}
-        self._made: dict[tuple[str, str, str | None], Any] = {}
+        self._made: dict[tuple[str, str, str | None, tuple[str, ...]], Any] = {}
 
     @cached_property
     def services(self) -> Services:
@@ -88,9 +88,9 @@ class Providers:
         provider: Transcriber = self._provider(TRANSCRIBER, name, model)
         return provider
 
-    def remote_diarizer(self, name: str) -> Remote:
-        """Return a diarizer on the network by name; KeyError if there is none."""
-        provider: Remote = self._provider(DIARIZER, name, None)
+    def remote_diarizer(self, name: str, identify: Iterable[str] | None = None) -> Remote:
+        """Return a diarizer on the network by name, for voiceprints by id; KeyError if there is none."""
+        provider: Remote = self._provider(DIARIZER, name, None, tuple(identify or ()))
         return provider
 
     def remote_transcriber(self, name: str, model: str | None) -> RemoteTranscriber:
@@ -99,7 +99,12 @@ class Providers:
         return provider
 
     def engines(
-        self, diarizer: str, transcriber: str, model: str | None, probed: Probed | None = None
+        self,
+        diarizer: str,
+        transcriber: str,
+        model: str | None,
+        probed: Probed | None = None,
+        identify: Iterable[str] | None = None,
     ) -> tuple[Mapping[str, Engine], Mapping[str, Engine], str]:
         """Return the diarizers and transcribers that a plan needs, and the best local transcriber.
 
@@ -111,8 +116,10 @@ class Providers:
             transcriber: its name.
             model: of the transcriber.
             probed: what was found out about services, see `with_probed`.
+            identify: ids of voiceprints that are to be recognised.
         """
-        diarizers = self._engines(DIARIZER, self._needed(DIARIZER, diarizer), None, probed)
+        wanted = tuple(identify or ())
+        diarizers = self._engines(DIARIZER, self._needed(DIARIZER, diarizer), None, probed, wanted)
         transcribers = self._engines(TRANSCRIBER, self._needed(TRANSCRIBER, transcriber), model, probed)
         return diarizers, transcribers, best_local(transcribers)
 
@@ -144,13 +151,18 @@ class Providers:
         return CANDIDATES[kind] if wanted == AUTO else (wanted,)
 
     def _engines(
-        self, kind: str, names: Iterable[str], model: str | None, probed: Probed | None
+        self,
+        kind: str,
+        names: Iterable[str],
+        model: str | None,
+        probed: Probed | None,
+        identify: tuple[str, ...] = (),
     ) -> Mapping[str, Engine]:
-        return {name: with_probed(self._engine(kind, name, model), probed or {}) for name in names}
+        return {name: with_probed(self._engine(kind, name, model, identify), probed or {}) for name in names}
 
-    def _engine(self, kind: str, name: str, model: str | None) -> Engine:
+    def _engine(self, kind: str, name: str, model: str | None, identify: tuple[str, ...]) -> Engine:
         try:
-            provider = self._provider(kind, name, model)
+            provider = self._provider(kind, name, model, identify)
         except KeyError:
             known = ", ".join(sorted(self.names(kind)))
             return Engine(name, 0, lacking=f"there is no {_STAGES[kind]} engine {name!r}; there are: {known}")
@@ -160,13 +172,13 @@ class Providers:
             return engine
         return self._foreign(kind)[base].engine(provider)
 
-    def _provider(self, kind: str, name: str, model: str | None) -> Any:
-        key = (kind, name, model)
+    def _provider(self, kind: str, name: str, model: str | None, identify: tuple[str, ...] = ()) -> Any:
+        key = (kind, name, model, identify)
         if key not in self._made:
-            self._made[key] = self._make(kind, name, model)
+            self._made[key] = self._make(*key)
         return self._made[key]
 
-    def _make(self, kind: str, name: str, model: str | None) -> Any:
+    def _make(self, kind: str, name: str, model: str | None, identify: tuple[str, ...]) -> Any:
         if name.startswith(_SCRIPT):
             from pipeline.providers.script import ScriptProvider
 
@@ -178,6 +190,7 @@ class Providers:
             access=self._access.get(base, Access()),
             services=self.services,
             home_voiceprints=self._voiceprints,
+            identify=identify,
         )
         target = OURS[kind].get(base)
         return _make_ours(base, target, context) if target else self._foreign(kind)[base].make(context)

@@ -48,7 +48,7 @@ def diarization_request(
     audio, digests = audio_of(converted, artifacts), pcm_digests(converted)
     if engine.network:
         sound = Sound(audio.mix, 0, converted.metadata["samples"]["audio"], digests["audio"])
-        remote = providers.remote_diarizer(step.engine_name)
+        remote = providers.remote_diarizer(step.engine_name, step.options.get("identify"))
         return remote_request(engine, remote, "whole", sound, Wish(step.options, engine.facts))
     diarizer = providers.diarizer(step.engine_name)
     ask: Callable[[], Answer] | None = None

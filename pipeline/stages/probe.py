@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from pipeline.errors import ProviderError, ReplanError
 from pipeline.pieces import Piece, sound_of
-from pipeline.providers.base import Answer
 from pipeline.providers.registry import Providers
 from pipeline.providers.remote import Wish
 from pipeline.requests import Request, remote_request
@@ -39,13 +35,13 @@ def probe(work: StageWork, providers: Providers, piece: Piece) -> None:
         if _is_refused(work, request):
             continue
         try:
-            (answer,) = work.answers([request], concurrency=1)
+            work.answers([request], concurrency=1)
         except ProviderError as error:
             if not (error.kind == PAID_UNUSABLE or (error.kind == REJECTED and error.code == "unsupported")):
                 raise
             refused = error
             continue
-        found = {**facts, **_shown_by(answer, facts)}
+        found = dict(remote.judge(_body(work, request), facts))
         work.recorder.record(EngineProbed(engine.name, engine.origin, engine.model or "", found))
         raise ReplanError("what the engine can do was found out")
     raise refused
@@ -57,8 +53,12 @@ def _is_refused(work: StageWork, request: Request) -> bool:
     return bool(calls) and calls[-1].kind in {PAID_UNUSABLE, REJECTED}
 
 
-def _shown_by(answer: Answer, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an answer shows; one without words shows nothing, so what was asked for is believed."""
-    words = answer["words"]
-    timed = facts.get("format") == "verbose_json" if not words else words[0]["start_s"] is not None
-    return {"word_times": timed, "speakers": any(word.get("speaker") for word in words)}
+def _body(work: StageWork, request: Request) -> str:
+    """Return the answer to a request as it came."""
+    calls = (
+        call for call in work.recorder.state.calls.values() if call.request == request.digest and call.response
+    )
+    response = next(call.response for call in calls)
+    assert response is not None, "only answered calls are looked at"
+    body: str = work.artifacts.read_json(response)["reply"]["body"]
+    return body

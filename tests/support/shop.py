@@ -74,6 +74,9 @@ class Quiet:
     def stage_progress(self, stage: str, done_s: float, total_s: float) -> None:
         pass
 
+    def stage_doing(self, stage: str, text: str) -> None:
+        pass
+
     def stage_note(self, stage: str, text: str) -> None:
         pass
 
