@@ -97,6 +97,11 @@ def test_words_that_only_the_text_has_stand_in_their_gap():
     assert [(word.start_s, word.end_s) for word in found] == [(0.0, 1.0), (1.0, 1.6), (1.6, 3.0), (3.0, 4.0)]
 
 
+def test_where_words_overlap_what_only_the_text_has_stands_at_the_start_of_the_next():
+    found = with_times("We, too, go.", [Word("we", 0.0, 3.0), Word("go", 2.0, 4.0)])
+    assert [(word.start_s, word.end_s) for word in found] == [(0.0, 3.0), (2.0, 2.0), (2.0, 4.0)]
+
+
 def test_words_that_the_text_writes_otherwise_stay_as_they_were_heard():
     found = with_times("It costs $5 today.", timed(["it", "costs", "five", "dollars", "today"]))
     assert [word.text for word in found] == ["It", "costs", "five", "dollars", "today."]

@@ -7,7 +7,7 @@ its own way; what people read should have both. A stored form: another result is
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 
 from attrs import evolve
@@ -73,7 +73,7 @@ def with_times(text: str, words: Sequence[Word]) -> list[Word]:
     if not tokens or not timed:
         return list(words)
     if "".join(mine) == "".join(theirs):
-        return list(_spread(tokens, timed))
+        return _in_order(_spread(tokens, timed))
     found: list[Word] = []
     for tag, a, b, c, d in SequenceMatcher(None, mine, theirs, autojunk=False).get_opcodes():
         if tag == "equal" or "".join(mine[a:b]) == "".join(theirs[c:d]):
@@ -84,7 +84,7 @@ def with_times(text: str, words: Sequence[Word]) -> list[Word]:
             found += between(tokens[a:b], _earlier(start_s, end_s), end_s)
         else:
             found += timed[c:d]
-    return found
+    return _in_order(found)
 
 
 def between(tokens: Sequence[str], start_s: float | None, end_s: float | None) -> list[Word]:
@@ -125,6 +125,16 @@ def _inside(word: Word, share: float) -> float | None:
     if share in (0.0, 1.0):
         return word.end_s if share else word.start_s
     return word.start_s + (word.end_s - word.start_s) * share
+
+
+def _in_order(words: Iterable[Word]) -> list[Word]:
+    """Return words of which none begins before the one before it, which parts of overlapping words might."""
+    found: list[Word] = []
+    for word in words:
+        before_s = found[-1].start_s if found else None
+        back = before_s is not None and word.start_s is not None and word.start_s < before_s
+        found.append(evolve(word, start_s=before_s, end_s=max(before_s or 0, word.end_s or 0)) if back else word)
+    return found
 
 
 def _earlier(first_s: float | None, second_s: float | None) -> float | None:
