@@ -664,6 +664,27 @@ def test_a_foreign_job_alone_in_the_window_is_never_adopted(
     assert found.evidence["unknown_jobs"] == list(service.jobs)
 
 
+@pytest.mark.parametrize(
+    ("turns", "name", "bad"),
+    [
+        ([(0.0, 11.0, "A"), (22.5, 23.5, "B")], "result_end_s", 23.5),
+        ([(0.3, 4.0, "A")], "share_of_recording", 0.4),
+        ([(0.0, 11.0, "A"), (11.0, 21.9, "A")], "share_of_result", 0.5),
+    ],
+)
+def test_a_result_that_is_longer_or_speaks_at_other_times_never_fits(
+    service: PyannoteAI, line: Recorder, tmp_path: Path, speech: np.ndarray, turns: Turns, name: str, bad: float
+) -> None:
+    """The recording is eleven seconds of speech and as much silence, so that agreement is easy to come by."""
+    sound = written(tmp_path / "half.flac", np.concatenate([speech, np.zeros_like(speech)]))
+    fault = Fault(RESET_BEFORE_ACCEPTANCE, SUBMIT, on_hit=lambda: service.add_foreign(KEY, turns=turns))
+    since = lose(service, diarizer(service), sound, line, fault)
+    found = diarizer(service).find(doubt_of(service, since), sound, wish(), line)
+    assert (found.resolution, found.evidence["reason"]) == ("", "no_fit")
+    assert found.evidence["fit"][name] == pytest.approx(bad, abs=0.1)
+    assert (found.evidence["fit"]["agreement"] >= 0.3) == (name != "share_of_result")
+
+
 def test_a_foreign_job_beside_ours_leaves_it_open(
     service: PyannoteAI, line: Recorder, sound: Sound, other: Path
 ) -> None:
