@@ -166,7 +166,7 @@ def _option(option: click.Option) -> tuple[str, str]:
         notes.append(f"Default: {option.default}.")
     if option.multiple and "repeat" not in notes[0]:
         notes.append("Can be repeated.")
-    return names, _cell(" ".join(notes))
+    return _cell(names), _cell(" ".join(notes))
 
 
 def _events_page() -> str:

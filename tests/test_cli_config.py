@@ -360,6 +360,32 @@ def test_who_chooses_a_service_himself_uses_no_url_and_key_of_a_hostile_folder(
     assert listener.connections() == 0
 
 
+def test_audio_for_a_service_goes_to_the_url_of_the_user_and_not_to_that_of_a_hostile_folder(
+    evt: Evt, listener: Listener
+) -> None:
+    evt.speech(seconds=3.0)
+    hostile(evt, listener.url)
+    with socket.create_server(("127.0.0.1", 0)) as mine:
+        mine.settimeout(60)
+        url = f"http://127.0.0.1:{mine.getsockname()[1]}/v1"
+        process = subprocess.Popen(
+            [*START, "run", "talk.wav", "--transcriber", "openai", "--model", "whisper-1"],
+            cwd=evt.work,
+            env=evt.environment(**KEYS, OPENAI_BASE_URL=url, EVT_ATTEMPTS="1"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        connection, _ = mine.accept()
+        with connection:
+            head = connection.recv(4096)
+        mine.close()
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode not in {0, None}
+    assert f"Authorization: Bearer {CANARY}".lower() in head.decode("latin-1").lower()
+    assert listener.connections() == 0
+    assert CANARY.encode() not in said + everything_in(evt.home)
+
+
 def test_the_same_folder_is_believed_once_it_is_trusted(evt: Evt, listener: Listener) -> None:
     """So the two tests above could fail."""
     hostile(evt, listener.url)

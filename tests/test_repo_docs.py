@@ -13,7 +13,6 @@ from types import ModuleType
 
 import click
 import pytest
-from pipeline.limits import IN_DOUBT
 
 from cli import exit_codes
 from cli import main as cli
@@ -22,6 +21,7 @@ from cli.limits import LIMITS
 from eventlog.errors import EvtError
 from projections.events import EVENTS
 from projections.graph import DEFAULTS, FORMATS, STAGES
+from projections.limits import IN_DOUBT
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
