@@ -25,6 +25,7 @@ COMMANDS = {
     "salvage": "Set a damaged log aside; go on with what is good of it.",
     "accept": "Go on with a log of which records are lost, or may be.",
     "path": "Print where a pipeline's log and files are.",
+    "providers": "List who finds speakers and words, and what each can do and costs.",
     "doctor": "Say what works here, what is lacking, and what to do.",
     "selftest": "Try on this disk and Python what the log promises.",
     "config": "Show every setting and where it comes from; set your own.",
