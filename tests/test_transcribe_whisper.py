@@ -14,6 +14,17 @@ from pipeline.errors import ProviderError, StoppedError
 from pipeline.providers.base import Chunk
 from pipeline.providers.hub import hub_cache
 from pipeline.providers.transcribe_whisper import MODELS, NEEDED, WhisperTranscriber, find_model
+from pipeline.providers.whisper_device import (
+    CPU,
+    CUDA,
+    Device,
+    Machine,
+    choose_device,
+    look_at_machine,
+    needed_libraries,
+    note_of,
+    without_card,
+)
 from tests.support import tiny_whisper
 
 pytestmark = pytest.mark.slow
@@ -204,6 +215,78 @@ def test_a_damaged_model_is_named_with_a_remedy(tmp_path):
     with pytest.raises(ProviderError, match="Get the model again") as raised:
         WhisperTranscriber("small", cache=tmp_path).transcribe(JFK, {}, Work())
     assert (raised.value.code, raised.value.retryable) == ("engine_failed", False)
+
+
+ALL = {"float32", "float16", "bfloat16", "int8", "int8_float32", "int8_float16"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "machine", "chosen"),
+    [
+        ("auto", Machine(), Device(CPU, "int8")),
+        ("auto", Machine(cards=2, card_types=ALL), Device(CUDA, "float16")),
+        ("auto", Machine(cards=1, card_types=ALL - {"float16", "int8_float16"}), Device(CUDA, "int8_float32")),
+        ("auto", Machine(cards=1, card_types={"float32"}), Device(CUDA, "float32")),
+        ("auto", Machine(cards=1, card_types=()), Device(CUDA, "float32")),
+        ("cpu", Machine(cards=1, card_types=ALL), Device(CPU, "int8")),
+        ("cuda", Machine(), Device(CUDA, "float32")),
+        ("cuda", Machine(1, ALL, missing="libcudnn_ops.so.9"), Device(CUDA, "float16")),
+        (
+            "auto",
+            Machine(1, ALL, missing="libcudnn_ops.so.9"),
+            Device(CPU, "int8", note_of("the library libcudnn_ops.so.9 is missing")),
+        ),
+    ],
+)
+def test_the_card_is_taken_where_it_can_be_used_with_numbers_that_it_is_good_at(wanted, machine, chosen):
+    assert choose_device(wanted, machine) == chosen
+
+
+@pytest.mark.parametrize(
+    ("said", "note"),
+    [
+        ("Library libcublas.so.12 is not found or cannot be loaded", "the library libcublas.so.12 is missing"),
+        ("CUDA failed with error CUDA driver version is insufficient for CUDA runtime version", "its driver"),
+        ("CUDA failed with error no kernel image is available for execution on the device", "its driver"),
+        ("CUDA failed with error out of memory", None),
+        ("Invalid input features shape", None),
+    ],
+)
+def test_only_an_error_of_the_card_itself_gives_it_up_for_the_processor(said, note):
+    found = without_card(RuntimeError(said))
+    assert (found is None) == (note is None)
+    assert found is None or (found.name == CPU and note in found.note)
+
+
+def test_libraries_without_which_the_process_would_be_aborted_are_looked_for_beforehand():
+    shipped = ["libgomp-e985bcbb.so.1.0.0", "libctranslate2-bc15bf3f.so.4.6.0"]
+    assert needed_libraries(shipped) == ()
+    assert needed_libraries([*shipped, "libcudnn-74a4c495.so.9.1.0"]) == ("libcudnn_ops.so.9", "libcudnn_cnn.so.9")
+
+
+@slow
+@with_whisper
+def test_the_machine_is_looked_at_without_harm_where_there_is_no_card():
+    assert look_at_machine() == Machine() or look_at_machine().cards > 0
+
+
+@slow
+@with_whisper
+def test_a_card_that_fails_is_given_up_for_the_processor_and_the_answer_says_so(tiny):
+    """The failure is the library's own: on a machine without a driver it refuses to use the card."""
+    if look_at_machine().cards > 0:
+        pytest.skip("NOT RUN: there is a graphics card here, so it doesn't fail")
+    machine = Machine(cards=1, card_types=ALL)
+    transcriber = WhisperTranscriber(str(tiny), cache=tiny.parent, machine=machine)
+    answer = transcriber.transcribe(JFK, {}, Work())
+    usual = WhisperTranscriber(str(tiny), cache=tiny.parent, machine=Machine()).transcribe(JFK, {}, Work())
+    assert answer["words"] == usual["words"]
+    assert (usual["metadata"]["device"], usual["metadata"]["compute_type"]) == ("cpu", "int8")
+    assert "note" not in usual["metadata"]
+    assert answer["metadata"] == {**usual["metadata"], "note": note_of("its driver doesn't fit")}
+    assert transcriber.transcribe(JFK, {}, Work()) == answer
+    with pytest.raises(ProviderError, match="CUDA driver"):
+        WhisperTranscriber(str(tiny), cache=tiny.parent, device="cuda").transcribe(JFK, {}, Work())
 
 
 def test_a_missing_model_fails_the_call_with_the_same_line_as_the_engine(tmp_path):

@@ -17,6 +17,15 @@ from attrs import frozen
 
 from pipeline.errors import ProviderError, StoppedError
 from pipeline.providers.hub import hub_cache, hub_snapshot
+from pipeline.providers.whisper_device import (
+    AUTO,
+    CUDA,
+    Device,
+    Machine,
+    choose_device,
+    look_at_machine,
+    without_card,
+)
 from projections.engine import Engine
 
 if TYPE_CHECKING:
@@ -96,14 +105,19 @@ class WhisperTranscriber:
             option `model` of a call goes before it.
         cache: the hub's folder of models, see `hub_cache`.
         device: `auto` (the graphics card where there is a usable one), `cpu` or `cuda`.
+        machine: what there is to compute on; None: what there really is.
     """
 
     chunk_s = (225.0, 300.0)
 
-    def __init__(self, model: str | None = None, *, cache: Path, device: str = "auto") -> None:
+    def __init__(
+        self, model: str | None = None, *, cache: Path, device: str = AUTO, machine: Machine | None = None
+    ) -> None:
         self._model = model
         self._cache = cache
-        self._device = device
+        self._wanted = device
+        self._machine = machine
+        self._device: Device | None = None
         self._lock = threading.Lock()
         self._loaded: dict[Path, Any] = {}
         self._closed = False
@@ -150,11 +164,26 @@ class WhisperTranscriber:
             self._loaded.clear()
 
     def _answer(self, chunk: Chunk, model: Model, language: str | None, work: Work) -> Answer:
+        """Return the answer; a card that turns out to be unusable is given up for the processor, for good."""
+        self._check(work)
+        wanted = None if language in (None, "auto") else language
+        try:
+            heard, info = self._hear(chunk, model, wanted, work)
+        except RuntimeError as error:
+            instead = without_card(error) if self._wanted == AUTO and self._is_on_card() else None
+            if instead is None:
+                raise
+            with self._lock:
+                self._device = instead
+                self._loaded.clear()
+            heard, info = self._hear(chunk, model, wanted, work)
+        assert self._device is not None, "what was loaded has its device"
+        return _as_answer(heard, info, model, wanted, self._device)
+
+    def _hear(self, chunk: Chunk, model: Model, wanted: str | None, work: Work) -> tuple[list[Any], Any]:
         from pipeline.audio.soundfiles import read_samples
 
-        self._check(work)
         whisper = self._load(model)
-        wanted = None if language in (None, "auto") else language
         if wanted and wanted not in whisper.supported_languages:
             raise _error(
                 f"The Whisper model {model.name} doesn't know the language '{wanted}'. Leave out `--language`, or "
@@ -174,7 +203,10 @@ class WhisperTranscriber:
         for segment in segments:
             self._check(work)
             heard.append(segment)
-        return _as_answer(heard, info, model, wanted)
+        return heard, info
+
+    def _is_on_card(self) -> bool:
+        return self._device is not None and self._device.name == CUDA
 
     def _check(self, work: Work) -> None:
         if self._closed:
@@ -186,11 +218,12 @@ class WhisperTranscriber:
             if model.folder not in self._loaded:
                 from faster_whisper import WhisperModel
 
-                device, compute_type = _device(self._device)
+                if self._device is None:
+                    self._device = choose_device(self._wanted, self._machine or look_at_machine())
                 self._loaded[model.folder] = WhisperModel(
                     str(model.folder),
-                    device=device,
-                    compute_type=compute_type,
+                    device=self._device.name,
+                    compute_type=self._device.numbers,
                     local_files_only=True,
                 )
             return self._loaded[model.folder]
@@ -232,17 +265,6 @@ def _lacking(name: str | None, model: Model | None, cache: Path) -> str | None:
     )
 
 
-def _device(wanted: str) -> tuple[str, str]:
-    """Return the device and the type of number to compute with: half floats on a graphics card, else 8 bits.
-
-    Source: the benchmark in faster-whisper's README: 8 bits on a processor are faster and as accurate.
-    """
-    from ctranslate2 import get_cuda_device_count
-
-    graphics = wanted == "cuda" or (wanted == "auto" and get_cuda_device_count() > 0)
-    return ("cuda", "float16") if graphics else ("cpu", "int8")
-
-
 def _error(message: str, code: str) -> ProviderError:
     return ProviderError(message, provider=NAME, code=code)
 
@@ -251,7 +273,8 @@ def _failed(error: Exception, model: Model) -> ProviderError:
     if isinstance(error, MemoryError) or "out of memory" in str(error):
         return _error(
             f"There isn't enough memory for the Whisper model {model.name}. Close other programs, or choose a "
-            "smaller model with `--model`.",
+            "smaller model with `--model`; if it is the graphics card's that is too small, set "
+            'CUDA_VISIBLE_DEVICES="" to use the processor instead.',
             "out_of_memory",
         )
     return _error(
@@ -261,12 +284,15 @@ def _failed(error: Exception, model: Model) -> ProviderError:
     )
 
 
-def _as_answer(segments: list[Any], info: Any, model: Model, wanted: str | None) -> Answer:
+def _as_answer(segments: list[Any], info: Any, model: Model, wanted: str | None, device: Device) -> Answer:
     """Return the answer; where nobody speaks there is no language to detect, and it stays None."""
     words = [word for segment in segments for word in _words(segment, info.language not in UNSPACED)]
     metadata = {
         "model": model.name,
         "revision": model.revision,
+        "device": device.name,
+        "compute_type": device.numbers,
+        **({"note": device.note} if device.note else {}),
         "language_probability": None if wanted else float(info.language_probability),
         "speech_s": float(info.duration_after_vad),
         "segments": [_sureness(segment) for segment in segments],
