@@ -15,9 +15,9 @@ from attrs import frozen
 CPU, CUDA, AUTO = "cpu", "cuda", "auto"
 
 NUMBERS = {CUDA: ("float16", "int8_float32", "float32"), CPU: ("int8", "int8_float32", "float32")}
-"""Types of number, the best first: half floats on a card, or 8 bits where it is slow with those, as older ones are;
-8 bits on a processor. Source: the benchmark in faster-whisper's README, by which 8 bits on a processor are faster and
-as accurate; what a card is good at is CTranslate2's word."""
+"""Types of number, the best first: half floats on a card, or 8 bits on those that are slow with them; 8 bits on a
+processor, where they are faster and as accurate. Source: the benchmark in faster-whisper's README; what a card is good
+at is CTranslate2's word."""
 
 _UNUSABLE = re.compile(
     r"is not found or cannot be loaded|CUDA driver version|no CUDA-capable device|no kernel image"
@@ -56,7 +56,7 @@ class Device:
 
 
 def choose_device(wanted: str, machine: Machine) -> Device:
-    """Return what to compute on; `wanted` is `auto`, `cpu` or `cuda`, which is obeyed whatever there is."""
+    """Return what to compute on; `wanted` is `auto`, `cpu` or `cuda`; it is obeyed whatever there is."""
     if wanted == CPU or (wanted == AUTO and machine.cards == 0):
         return Device(CPU, NUMBERS[CPU][0])
     if wanted == AUTO and machine.missing is not None:
@@ -66,7 +66,7 @@ def choose_device(wanted: str, machine: Machine) -> Device:
 
 
 def without_card(error: Exception) -> Device | None:
-    """Return the processor where an error means that the card can't be used at all; None: it means something else."""
+    """Return the processor where an error means that the card can't be used at all; None: it doesn't mean that."""
     found = _UNUSABLE.search(str(error))
     if found is None:
         return None
@@ -96,7 +96,7 @@ def look_at_machine() -> Machine:
 def needed_libraries(shipped: Iterable[str]) -> tuple[str, ...]:
     """Return the libraries without which CTranslate2 would end the process, by the files of its wheel.
 
-    Wheels from 4.5 on, not the newest, hold the door to cuDNN, and without what is behind it the process is aborted.
+    Wheels from 4.5 on, but the newest, hold a door to cuDNN; without what is behind it the process is aborted.
     Any other library that is missing gives an error, see `without_card`. Source: CTranslate2, issues 1806 and 1826.
     """
     found = [shim[1] for name in shipped if (shim := _SHIM.search(name))]
