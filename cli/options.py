@@ -20,8 +20,8 @@ _OPTIONS = (
     click.option("--min-speakers", type=click.IntRange(min=1), help="At least so many people speak."),
     click.option("--max-speakers", type=click.IntRange(min=1), help="At most so many people speak."),
     click.option("--language", help="Language spoken, e.g. en, de; auto: let the engine find out."),
-    click.option("--diarizer", help="Who finds the speakers: auto, builtin, channels, none, script:FILE."),
-    click.option("--transcriber", help="Who finds the words: auto, builtin, whisper, script:FILE."),
+    click.option("--diarizer", help="Who finds the speakers: auto, or a name of `evt providers`, or NAME:MODEL."),
+    click.option("--transcriber", help="Who finds the words: auto, or a name of `evt providers`."),
     click.option("--model", help="Model of the transcriber: a folder or a name."),
     click.option(
         "--format", "formats", multiple=True, help=f"Output formats: {', '.join(FORMATS)} (comma or repeat)."

@@ -15,9 +15,9 @@ from attrs import frozen
 CPU, CUDA, AUTO = "cpu", "cuda", "auto"
 
 NUMBERS = {CUDA: ("float16", "int8_float32", "float32"), CPU: ("int8", "int8_float32", "float32")}
-"""Types of number, the best first: half floats on a card, or 8 bits on those that are slow with them; 8 bits on a
-processor, where they are faster and as accurate. Source: the benchmark in faster-whisper's README; what a card is good
-at is CTranslate2's word."""
+"""Types of number, the best first: half floats on a card, or 8 bits on those that are slow with them; 8 bits on
+a processor, where they are faster and as accurate. Source: the benchmark in faster-whisper's README; what a card is
+good at is CTranslate2's word."""
 
 _UNUSABLE = re.compile(
     r"is not found or cannot be loaded|CUDA driver version|no CUDA-capable device|no kernel image"
