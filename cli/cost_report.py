@@ -76,7 +76,7 @@ def _advice(report: Report) -> Iterator[str]:
     doubtful = [account.pipeline for account in report.accounts if account.in_doubt]
     left = [account.pipeline for account in report.accounts if account.abandoned]
     if doubtful:
-        yield f"What to do about doubts: {_runs(doubtful)} looks what became of them, and asks if you must decide."
+        yield f"What to do about doubts: {_runs(doubtful)} looks what became of them (see its --in-doubt)."
     if left:
         yield f"A run ended before all answers came: {_runs(left)} looks for them."
 

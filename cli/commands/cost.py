@@ -45,8 +45,8 @@ NOTE_AFTER_S = 1.0
 @click.option(
     "--by",
     type=click.Choice(GROUPINGS),
-    metavar=f"[{'|'.join(GROUPINGS)}]",
-    help="What a row is about; else `provider`, or `model` where one ID is named.",
+    metavar="GROUP",
+    help="A row for each provider, model, day or pipeline; else `provider`, or `model` where one ID is named.",
 )
 @click.option("--since", metavar="WHEN", help="Only calls since a day (2026-11-01), a time, or 12h, 7d, 2w ago.")
 @click.option("--json", "as_json_", is_flag=True, help="Report on stdout as JSON.")
@@ -145,7 +145,7 @@ def _together(found: Sequence[Sums], home: Home) -> Together | None:
     from pipeline.providers.services import load_services
 
     try:
-        return together(found, load_services(home.root / "services.toml").rates)
+        return together(found, load_services(home.services).rates)
     except ServicesFileError as error:
         say(f"Note: {shown_error(error)} Until then currencies are not converted.", err=True)
         return None
