@@ -240,12 +240,18 @@ def test_what_is_paid_for_certain_is_never_more_than_what_may_be_paid(
 
 
 @given(told(), st.integers(1, 31), st.sampled_from(["", "T00:00:00.000000Z", "T12:00:00.000000Z"]))
-def test_since_leaves_out_exactly_what_began_earlier(given_: tuple[list[Story], PipelineState], day: int) -> None:
-    state, since = given_[1], f"2026-11-{day:02d}"
-    later = costing(state, since)
-    earlier = [one for one in costing(state) if one not in later]
-    assert all(one.started_at >= since for one in later)
-    assert all(one.started_at < since for one in earlier)
+def test_since_leaves_out_exactly_what_began_earlier(
+    given_: tuple[list[Story], PipelineState], day: int, time: str
+) -> None:
+    state, since = given_[1], f"2026-11-{day:02d}{time}"
+    assert costing(state, since) == [one for one in costing(state) if not one.started_at < since]
+
+
+def test_since_counts_a_call_that_began_at_that_very_time() -> None:
+    state = fold(initial_state(PIPELINE), as_records([created(), run_started(), attempt(), call("a")]))
+    (begun,) = costing(state)
+    assert costing(state, begun.started_at) == [begun]
+    assert costing(state, f"{begun.started_at[:-1]}1Z") == []
 
 
 ODD_MONEY = st.sampled_from(
