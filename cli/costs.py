@@ -9,6 +9,7 @@ from typing import Final
 from cli.render import count, printable
 from projections.cost import COLUMNS, IN_DOUBT, REPEATED_CALL, UNDER_WAY, Row, Sums
 from projections.money import BILLED, ESTIMATED
+from projections.prices import StagePrice
 
 _HEADINGS: Final = {
     BILLED: ("", "PAID"),
@@ -31,6 +32,17 @@ _PLACES = (2, 4, 6)
 def cost_words(found: Iterable[Sums]) -> str:
     """Return what a pipeline cost, in a line: `0.48 USD paid (estimated), 0.12 USD perhaps paid`."""
     return printable("; ".join(", ".join(_parts(sums)) for sums in found))
+
+
+def price_words(price: StagePrice) -> str:
+    """Return what something will cost, in words."""
+    if price.expected is None:
+        return "its price is unknown"
+    if price.at_most is None:
+        return f"expected {price.expected}; at most: not known yet"
+    if price.at_most.amount == 0:
+        return "nothing more to pay"
+    return f"expected {price.expected}, at most {price.at_most}"
 
 
 def _parts(sums: Sums) -> Iterator[str]:

@@ -16,6 +16,7 @@ from pipeline.delivery import Delivery
 from pipeline.runner import RunResult
 from projections.decisions import STALE
 from projections.graph import TRANSCRIPTION
+from projections.paying import IN_DOUBT_REMEDY
 from projections.plan import Plan, StagePlan
 
 _CODES = {runner.COMPLETED: OK, runner.FAILED: FAILED, runner.NEEDS_DECISION: DECISION}
@@ -35,6 +36,7 @@ class Outcome:
     deliveries: list[Delivery] = field(factory=list)
     duration_s: float = 0.0
     notes: list[str] = field(factory=list)
+    is_in_doubt: bool = False
     error: str | None = None
     """Safe to print."""
 
@@ -63,7 +65,14 @@ class Outcome:
             self._take_failures(result)
         elif result.outcome == runner.NEEDS_DECISION:
             waits = (*result.plan.blocked, *result.plan.asks)
-            self.error = printable(reasons(waits))
+            self.error = printable(reasons(waits)) if waits else self._decisions(result)
+            self.is_in_doubt = not waits and "in_doubt" in _codes(result)
+            self.is_in_doubt |= any(IN_DOUBT_REMEDY in step.reason for step in result.plan.asks)
+
+    def _decisions(self, result: RunResult) -> str:
+        """Return what waits for the user, in the words that the log has."""
+        errors = [point.error for point in result.state.checkpoints.values() if point.error]
+        return printable(" ".join(error.message for error in errors))
 
     def _take_failures(self, result: RunResult) -> None:
         """Say what failed and, unless it is the recording itself, that the same command goes on from there."""
@@ -111,6 +120,10 @@ class Outcome:
             "notes": self.notes,
             "error": self.error,
         }
+
+
+def _codes(result: RunResult) -> set[str]:
+    return {point.error.code for point in result.state.checkpoints.values() if point.error}
 
 
 def reasons(steps: Iterable[StagePlan]) -> str:

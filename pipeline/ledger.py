@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from pipeline.errors import DecisionError
 from pipeline.recorder import Recorder
@@ -17,7 +17,7 @@ from projections.cost import committed
 from projections.doubt import at_stake, may_repeat
 from projections.events import BudgetExceeded, CallResolved, CallStarted
 from projections.failures import REPEATED
-from projections.limits import Limits
+from projections.limits import REPEAT, Limits
 from projections.money import Money, Rates, money_from
 from projections.state import Call, PipelineState
 
@@ -66,6 +66,10 @@ class Ledger:
                 recorder.record(CallResolved(call.id, REPEATED, "policy", evidence))
                 self._repeated.append((recorder, call.id))
             return verdict.may_repeat
+
+    def let_repeat(self) -> None:
+        """From now on, what may be paid already is sent once more: the user was asked, and said so."""
+        self.limits = evolve(self.limits, in_doubt=REPEAT)
 
     def hurry(self) -> None:
         """Wait for calls under way only as long as the system gives a process that it wants to end."""

@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from pipeline.answers import ROOM_BYTES, ROOM_BYTES_PER_S, answer_name, content_of, read_answer, succeeded
 from pipeline.errors import DecisionError, ProviderError, StoppedError
@@ -24,6 +24,7 @@ from pipeline.providers.remote import Doubt, RemoteJobs, Reply
 from pipeline.requests import Request
 from projections.events import ArtifactRef, CallAccepted, CallFailed, CallResolved, StageError
 from projections.failures import (
+    ABSENT,
     ADOPTED,
     AMBIGUOUS,
     EXPIRED,
@@ -35,6 +36,7 @@ from projections.failures import (
     THROTTLED,
     UNDER_WAY,
 )
+from projections.limits import REPEAT
 from projections.money import ESTIMATED
 from projections.paying import believed_calls
 from projections.state import SUCCEEDED, Call
@@ -275,11 +277,27 @@ class Obtaining:
             self._record_expired(line.call_id, error, details)
             return
         may_cost = billable and error.kind in {AMBIGUOUS, PAID_UNUSABLE}
-        failed = CallFailed(line.call_id, error.kind, call_error(error, details), billable=may_cost)
-        calls.recorder.record(failed)
+        clock = self._provider_time() if error.kind == AMBIGUOUS else None
+        ended = CallFailed(line.call_id, error.kind, call_error(error, details), billable=may_cost)
+        calls.recorder.record(evolve(ended, provider_time=clock))
+
+    def _provider_time(self) -> str | None:
+        """Return the provider's clock, which bounds when a lost job can have been accepted; None: not to be had."""
+        provider = self.request.remote.provider if self.request.remote else None
+        try:
+            return provider.prepare() or None if isinstance(provider, RemoteJobs) else None
+        except (ProviderError, StoppedError):
+            return None
 
     def _record_expired(self, call_id: str, error: ProviderError, details: ArtifactRef | None) -> None:
-        expected = self._state.calls[call_id].started.expected
+        call = self._state.calls[call_id]
+        if self._has_other_key(call) and self.counter.ledger.limits.in_doubt != REPEAT:
+            raise DecisionError(
+                f"The job of {call_id} was made with another key of {call.started.provider}, and this one doesn't "
+                "see it. Use that key to fetch it, or `--in-doubt repeat` to pay for it once more.",
+                code="in_doubt",
+            )
+        expected = call.started.expected
         cost = {**expected, "basis": ESTIMATED, "price_date": ""} if expected else None
         self.calls.recorder.record(
             CallFailed(call_id, PAID_UNUSABLE, call_error(error, details), billable=True, cost=cost),
@@ -287,6 +305,10 @@ class Obtaining:
         )
 
     # What was begun before
+
+    def _has_other_key(self, call: Call) -> bool:
+        """Say whether a call was made with another key: perhaps of another account, which sees other jobs."""
+        return call.started.account not in {None, self.request.engine.account}
 
     def _adopt(self, call: Call) -> Answer:
         remote = self.request.remote
@@ -323,7 +345,7 @@ class Obtaining:
         with self.counter.pace.alone(self.request.engine, line):
             doubt = Doubt(call.started.provider_time, call.failed_at, self.counter.known_jobs())
             finding = provider.find(doubt, remote.sound, remote.wish, line)
-            if not finding.resolution:
+            if not finding.resolution or (finding.resolution == ABSENT and self._has_other_key(call)):
                 return False
             events: list[Any] = [CallResolved(call.id, finding.resolution, "reconciler", dict(finding.evidence))]
             if finding.resolution == ADOPTED:

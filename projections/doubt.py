@@ -63,7 +63,7 @@ def may_repeat(
     """
     if limits.in_doubt != AUTO:
         return Verdict(limits.in_doubt == REPEAT, {"policy": limits.in_doubt})
-    if call.resolution == EXPIRED:
+    if call.resolution == EXPIRED or (call.error is not None and call.error.code == EXPIRED):
         return Verdict(may_repeat=False, evidence={"policy": AUTO, "reason": "its result is gone for good"})
     limit = allowance(limits, rates, expected)
     assert limit is not None, "there is always an amount"

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SHUTDOWN_NOTICE_DAYS = 180
 """How long before a service ends a model the plan says so."""
 
+IN_DOUBT_REMEDY = "--in-doubt repeat"
+"""What a user says who lets calls be sent again that may be paid already."""
+
 _VERSION_FIELDS = frozenset({"provider_version"})
 
 
@@ -145,5 +148,5 @@ def _question(doubtful: list[Call], price: StagePrice, state: PipelineState, aro
         return f"{number} may have been paid without an answer ({cost}) and is left as it is (--in-doubt stop)"
     return (
         f"{number} may have been paid without an answer ({cost}); "
-        f"`evt run {state.pipeline_id} --in-doubt repeat` sends what is missing once more"
+        f"`evt run {state.pipeline_id} {IN_DOUBT_REMEDY}` sends what is missing once more"
     )

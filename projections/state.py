@@ -9,7 +9,7 @@ from attrs import frozen
 
 from eventlog.values import Value
 from projections.events import ArtifactRef, CallStarted, EngineProbed, RunStarted, StageError, StageStarted
-from projections.failures import AMBIGUOUS, EXPIRED, PAID_UNUSABLE
+from projections.failures import ADOPTED, AMBIGUOUS, EXPIRED, PAID_UNUSABLE
 from projections.graph import STAGES
 
 STARTED, SUCCEEDED, FAILED, INTERRUPTED = "started", "succeeded", "failed", "interrupted"
@@ -60,7 +60,8 @@ class Call(Value):
     @property
     def in_doubt(self) -> bool:
         """It may have been billed, nobody knows, and nothing was decided about it."""
-        return self._failed_paid(AMBIGUOUS) and self.resolution is None
+        # An adoption that was cut short left a call whose job is known to be there, and not which it is.
+        return self._failed_paid(AMBIGUOUS) and self.resolution in {None, ADOPTED}
 
     @property
     def is_unusable(self) -> bool:

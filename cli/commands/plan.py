@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from cli.batch import delivered_to, gather, tell_error
+from cli.costs import price_words
 from cli.exit_codes import DECISION, OK, REFUSED, worst
 from cli.options import limit_options, named_from, stage_options
 from cli.render import json_line, printable, shown_error
@@ -17,6 +18,7 @@ from eventlog.errors import EvtError
 from pipeline.look import Look, look
 from projections.decisions import RUN
 from projections.plan import StagePlan
+from projections.prices import StagePrice, plan_total
 from projections.summary import as_json
 
 
@@ -31,11 +33,12 @@ from projections.summary import as_json
 @click.option("--json", "as_json_", is_flag=True, help="Report on stdout as JSON.")
 @click.pass_obj
 def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool, **flags: Any) -> int:
-    """Say for each stage what `evt run` with the same words would do next, and why.
+    """Say for each stage what `evt run` with the same words would do next, why, and what it will cost.
 
     \b
-    Example:
+    Examples:
       evt plan talk.wav --language de
+      evt plan *.mp3 --transcriber openai --diarizer pyannoteai
     """
     settings = load_settings(obj["home"], flags["output_dir"], flags=flags)
     named = named_from(flags, settings)
@@ -44,6 +47,7 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool,
     items, refusals = gather(recordings, shop.store, settings.home, settings.output_dir, moved_to=moved_to)
     codes: list[int] = []
     reports: list[dict[str, Any]] = []
+    prices: list[StagePrice] = []
 
     def refuse(written: str, error: EvtError) -> None:
         codes.append(tell_error(written, error))
@@ -59,15 +63,21 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool,
             continue
         codes.append(REFUSED if seen.plan.blocked else DECISION if seen.plan.asks else OK)
         reports.append(_as_json(item.written, seen))
+        prices += [seen.plan.price] if seen.plan.price else []
         if not as_json_:
             click.echo(f"{printable(item.name)} ({item.pipeline})\n{_in_words(seen)}")
     if as_json_:
         click.echo(json_line(reports))
+    elif len(prices) > 1:
+        total = plan_total(prices, settings.limits, shop.ledger.rates, "USD")
+        click.echo(f"All together: {price_words(total)}.")
     return worst(codes)
 
 
 def _in_words(seen: Look) -> str:
     lines = [f"  {step.stage:<17} {step.decision:<8} {_why(step)}" for step in seen.plan.stages]
+    if seen.plan.price is not None:
+        lines.append(f"  Cost: {price_words(seen.plan.price)}.")
     lines += [f"  Note: {note}" for note in seen.plan.notes]
     if seen.is_settled:
         lines.append("  Nothing to do.")
@@ -83,7 +93,19 @@ def printable_lines(lines: list[str]) -> str:
 
 def _why(step: StagePlan) -> str:
     by = f"{step.engine_name}: " if step.decision == RUN and step.engine_name else ""
-    return f"{by}{step.reason}"
+    return f"{by}{step.reason}{_price(step)}"
+
+
+def _price(step: StagePlan) -> str:
+    """Return what a stage will cost, in words."""
+    if step.price is None:
+        return ""
+    calls = "" if step.price.calls is None else f"{step.price.calls} call{'s' * (step.price.calls != 1)}, "
+    return f"; {calls}{price_words(step.price)}"
+
+
+def _priced(price: StagePrice | None) -> dict[str, Any] | None:
+    return None if price is None else {**price.as_data(), "calls": price.calls}
 
 
 def _as_json(written: str, seen: Look) -> dict[str, Any]:
@@ -97,6 +119,7 @@ def _as_json(written: str, seen: Look) -> dict[str, Any]:
             "engine": step.engine_name or None,
             "key": step.key,
             "attempt": step.reused.number if step.reused else None,
+            "price": _priced(step.price),
         }
         for step in seen.plan.stages
     ]
@@ -107,5 +130,6 @@ def _as_json(written: str, seen: Look) -> dict[str, Any]:
         "nothing_to_do": seen.is_settled,
         "resume_point": list(seen.plan.resume_point),
         "stages": stages,
+        "price": _priced(seen.plan.price),
         "notes": list(seen.plan.notes),
     }

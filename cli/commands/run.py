@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ from pipeline.look import Look, look
 from pipeline.recordings import Recording, identify
 from pipeline.workshop import Workshop
 from projections.graph import DIARIZATION, TRANSCRIPTION
+from projections.limits import ASK, AUTO
 from projections.options import Named
+from projections.paying import IN_DOUBT_REMEDY
 
 
 @click.command("run", short_help="Transcribe recordings, or go on where a run stopped.")
@@ -79,11 +82,14 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
         reporter.line(f"Note: {note}")
     received = stop_on_signals(shop)
     try:
-        for item in items:
-            if not shop.stop.is_set():
-                outcomes.append(_one(shop, item, named, reporter, debug=obj["debug"]))
-                reporter.close()
-                tell(outcomes[-1], as_json=as_json, quiet=obj["quiet"])
+        outcomes += _all(shop, items, named, reporter, obj, as_json=as_json)
+        asks = (
+            settings.limits.in_doubt in {AUTO, ASK} and not as_json and sys.stdin.isatty() and sys.stderr.isatty()
+        )
+        again, waiting = _ask_once(shop, items, outcomes, asks=asks)
+        if waiting:
+            outcomes = [outcome for outcome in outcomes if not outcome.is_in_doubt]
+            outcomes += _all(again, waiting, named, reporter, obj, as_json=as_json)
     finally:
         reporter.close()
         shop.providers.close()
@@ -94,6 +100,38 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
     if received:
         return TERMINATED if received[0] == signal.SIGTERM else INTERRUPTED
     return worst([outcome.code for outcome in outcomes])
+
+
+def _all(
+    shop: Workshop,
+    items: list[Item],
+    named: Named,
+    reporter: PlainReporter,
+    obj: dict[str, Any],
+    *,
+    as_json: bool,
+) -> list[Outcome]:
+    """Work on recordings one after another, and say what came of each."""
+    outcomes = []
+    for item in items:
+        if not shop.stop.is_set():
+            outcomes.append(_one(shop, item, named, reporter, debug=obj["debug"]))
+            reporter.close()
+            tell(outcomes[-1], as_json=as_json, quiet=obj["quiet"])
+    return outcomes
+
+
+def _ask_once(shop: Workshop, items: list[Item], outcomes: list[Outcome]) -> list[Item]:
+    """Ask, once for the whole batch, whether what may be paid already is sent again; return what to run then."""
+    doubtful = {outcome.pipeline for outcome in outcomes if outcome.is_in_doubt}
+    waiting = [item for item in items if item.pipeline in doubtful]
+    if not waiting or shop.stop.is_set():
+        return []
+    number = "One recording waits" if len(waiting) == 1 else f"{len(waiting)} recordings wait"
+    if not click.confirm(f"{number} for your word, see above. Send once more what may be paid already?", err=True):
+        return []
+    shop.ledger.let_repeat()
+    return waiting
 
 
 def _refused(refusal: Refusal, *, as_json: bool) -> Outcome:
@@ -127,7 +165,7 @@ def _work(
     outcome.notes += seen.plan.notes
     plan, state = seen.plan, seen.state
     if not seen.is_settled:
-        _require_unblocked(seen)
+        _require_unblocked(seen, outcome)
         reporter.line(f"{item.name} ({item.pipeline})")
         with naming_the_holder(shop.store):
             result = runner.run(shop, seen, recording, named, delivered, reporter)
@@ -152,10 +190,11 @@ def _as_it_is_now(item: Item, shop: Workshop) -> Recording | None:
     return recording
 
 
-def _require_unblocked(seen: Look) -> None:
+def _require_unblocked(seen: Look, outcome: Outcome) -> None:
     if seen.plan.blocked:
         raise BlockedError(f"Nothing was begun, because the plan is blocked. {reasons(seen.plan.blocked)}.")
     if seen.plan.asks and not seen.plan.resume_point:
+        outcome.is_in_doubt = any(IN_DOUBT_REMEDY in step.reason for step in seen.plan.asks)
         raise DecisionNeededError(
             f"Nothing was begun, because a decision of yours is needed. {reasons(seen.plan.asks)}."
         )
