@@ -185,7 +185,8 @@ def make_plan(
         if step.decision in {RUN, WAITING}:
             steps[stage] = before_paying(step, state, around)
     prices = [step.price for step in steps.values() if step.price is not None]
-    currency = next((price.expected.currency for price in prices if price.expected), "USD")
+    currencies = {price.expected.currency for price in prices if price.expected}
+    currency = currencies.pop() if len(currencies) == 1 else "USD"
     total = plan_total(prices, around.limits, around.rates, currency) if prices else None
     notes = [*_idle_wishes(steps, options), *money_notes(steps.values(), total, state, around)]
     return Plan(tuple(steps[stage] for stage in STAGES), tuple(notes), total)

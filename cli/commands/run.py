@@ -83,13 +83,10 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
     received = stop_on_signals(shop)
     try:
         outcomes += _all(shop, items, named, reporter, obj, as_json=as_json)
-        asks = (
-            settings.limits.in_doubt in {AUTO, ASK} and not as_json and sys.stdin.isatty() and sys.stderr.isatty()
-        )
-        again, waiting = _ask_once(shop, items, outcomes, asks=asks)
-        if waiting:
+        asks = settings.limits.in_doubt in {AUTO, ASK} and not as_json
+        if asks and sys.stdin.isatty() and sys.stderr.isatty() and (waiting := _ask_once(shop, items, outcomes)):
             outcomes = [outcome for outcome in outcomes if not outcome.is_in_doubt]
-            outcomes += _all(again, waiting, named, reporter, obj, as_json=as_json)
+            outcomes += _all(shop, waiting, named, reporter, obj, as_json=as_json)
     finally:
         reporter.close()
         shop.providers.close()
