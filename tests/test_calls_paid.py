@@ -62,8 +62,10 @@ class MeteredProviders(Providers):
         super().__init__({})
         self._provider_of_all = provider
 
-    def _provider(self, kind: str, name: str, model: str | None) -> Any:
-        return self._provider_of_all if name.startswith("script:") else super()._provider(kind, name, model)
+    def _provider(self, kind: str, name: str, model: str | None, identify: tuple[str, ...] = ()) -> Any:
+        return (
+            self._provider_of_all if name.startswith("script:") else super()._provider(kind, name, model, identify)
+        )
 
 
 @pytest.mark.slow

@@ -205,5 +205,5 @@ def _welcome(settings: Settings, shop: Workshop, items: list[Item]) -> None:
     say(f"\nLogs and copies of the audio are kept in {home}; removing that folder removes everything.", err=True)
     if speakers and words and not (speakers.network or words.network):
         say("Nothing left this machine.", err=True)
-    if words and words.draft:
+    if words and not words.network:
         say("For better transcripts install the whisper engine: `evt doctor` says how.", err=True)
