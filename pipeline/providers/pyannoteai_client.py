@@ -26,7 +26,7 @@ import orjson
 from attrs import evolve, field, frozen
 
 from pipeline.errors import ProviderError
-from pipeline.providers.addresses import is_loopback, origin_of
+from pipeline.providers.endpoints import endpoint_of
 from pipeline.secret import Secret
 from projections.failures import AMBIGUOUS, LOCAL, NEEDS_MONEY, NOT_SENT, REJECTED, THROTTLED
 
@@ -219,7 +219,7 @@ class Client:
         raise self._refused(found, paid)
 
     def _unanswered(self, reason: str, paid: bool) -> ProviderError:
-        where = f"pyannoteAI at {origin_of(self._url)}"
+        where = f"pyannoteAI at {endpoint_of(self._url).origin}"
         if paid:
             return _error(
                 f"{where} gave no answer to a submitted job ({reason}). It may have been accepted: "
@@ -334,7 +334,7 @@ def _attempt(call: _Call) -> Got | _Broken:
     try:
         with requests.Session() as session:
             # A proxy of the environment is for the world outside.
-            session.trust_env = not is_loopback(url)
+            session.trust_env = not endpoint_of(url).is_loopback
             session.headers["User-Agent"] = "evt"
             with session.request(
                 call.method,

@@ -21,7 +21,7 @@ import orjson
 from attrs import frozen
 
 from pipeline.errors import ProviderError
-from pipeline.providers.addresses import address_problem, origin_of
+from pipeline.providers.endpoints import endpoint_of
 from pipeline.providers.pyannoteai_client import NAME, USUAL_TIMEOUTS, Client, Got, Timeouts, in_utc
 from pipeline.providers.remote import Doubt, Finding, Line, Reply, Sound, Wish
 from pipeline.secret import Secret
@@ -310,7 +310,9 @@ class PyannoteAIJobs:
         """Return a presigned address; in a frame of its own, since whoever has it can upload in our name."""
         got = self._client().post("/v1/media/input", {"url": url}, line.check)
         given = _object(got.text).get("url")
-        return Secret(given) if isinstance(given, str) and not address_problem(given) else None
+        return (
+            Secret(given) if isinstance(given, str) and not endpoint_of(given.partition("?")[0]).problem else None
+        )
 
     def _require_fitting(self, sound: Sound) -> None:
         most = float(self._service["max_seconds"])
@@ -358,13 +360,15 @@ class PyannoteAIJobs:
 
     def _engine(self, **facts: Any) -> Engine:
         """Return what is the same for all: where calls go, what they cost and what is lacking."""
-        problem = address_problem(self._url)
+        endpoint = endpoint_of(self._url, source=self._access.source)
+        problem = endpoint.problem
         return Engine(
             name=NAME,
             version=1,
             network=True,
             billable=not self._is_free,
-            origin="" if problem else origin_of(self._url),
+            reconciles=True,
+            origin="" if problem else endpoint.origin,
             account=self._access.account,
             price=self._price(),
             lacking=self._lacking(problem),
@@ -375,7 +379,7 @@ class PyannoteAIJobs:
         if self._access.problem:
             return self._access.problem
         if self._access.key is None:
-            return f"there is no key for pyannoteAI. Set {KEYS[0]}"
+            return f"there is no key for pyannoteAI. Set {KEYS[0]}, or `evt config set pyannoteai.api_key`."
         return problem
 
     @property
