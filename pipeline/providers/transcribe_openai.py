@@ -117,6 +117,7 @@ class OpenAITranscriber:
             unprobed=not terms.known,
             shutdown_date=terms.facts.get("shutdown_date"),
             in_order=terms.speakers,
+            unit_s=self.chunk_s[0],
             lacking=self._lacking(),
         )
 
