@@ -46,6 +46,7 @@ proofs: $(VENV)/installed mutants  ## what the log promises, attacked: 45 minute
 	$(PROOF).interference
 	$(PROOF).large --megabytes 200
 	$(PROOF).runs --kills 200 --real 10
+	$(PROOF).money --kills 500
 	$(BIN)/evt selftest
 
 nightly: $(VENV)/installed  ## the same, many times over: some hours

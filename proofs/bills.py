@@ -90,6 +90,8 @@ def require_honest(bill: Bill, charges: Charges) -> None:
         said = f"M2 {provider} charged {len(found)} calls, and {len(billed)} were announced that may cost"
         _require(len(found) <= len(billed), said)
         _require_once(provider, calls, found)
+    findings = bill.state.findings if bill.state else ()
+    _require(not findings, f"M4 every record makes sense, but {findings}")
     for call in bill.calls:
         _require_planned(call, bill)
 
