@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import nullcontext
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ from pipeline.pacing import Pace
 from pipeline.providers.base import Answer
 from pipeline.providers.remote import Doubt, RemoteJobs, Reply
 from pipeline.requests import Request
+from pipeline.scrub import told
+from pipeline.secret import Secret
 from projections.events import ArtifactRef, CallAccepted, CallFailed, CallResolved, StageError
 from projections.failures import (
     ABSENT,
@@ -62,6 +65,7 @@ class Counter:
     Attributes:
         per_minute: how many requests a minute each provider may be sent; none named: any number.
         known_jobs: returns the ids of all jobs that this home knows of.
+        secrets: are taken out of whatever a provider says, before anything is made of it.
         note: tells people what happened to a call of a stage: a wait, another try.
         doing: shows them what it is doing just now.
     """
@@ -74,6 +78,7 @@ class Counter:
     known_jobs: Callable[[], frozenset[str]]
     note: Callable[[str, str], None]
     doing: Callable[[str, str], None]
+    secrets: tuple[Secret, ...] = ()
 
 
 @define
@@ -173,7 +178,7 @@ class Obtaining:
         self._await_service(line)
         provider = request.remote.provider if request.remote else None
         with self._alone(line) as release:
-            clock = provider.prepare() if isinstance(provider, RemoteJobs) else None
+            clock = told(provider.prepare, self.counter.secrets) if isinstance(provider, RemoteJobs) else None
             started = calls.started(request, repeats, clock)
             name = answer_name(started.call, request.digest)
             if request.engine.billable:
@@ -216,7 +221,7 @@ class Obtaining:
 
         def work() -> None:
             try:
-                future.set_result(ask())
+                future.set_result(told(ask, self.counter.secrets))
             except BaseException as error:  # handed to whoever waits
                 future.set_exception(error)
 
@@ -344,7 +349,8 @@ class Obtaining:
         line = _Line(self.calls, call.id, self._doing)
         with self.counter.pace.alone(self.request.engine, line):
             doubt = Doubt(call.started.provider_time, call.failed_at, self.counter.known_jobs())
-            finding = provider.find(doubt, remote.sound, remote.wish, line)
+            look = partial(provider.find, doubt, remote.sound, remote.wish, line)
+            finding = told(look, self.counter.secrets)
             if not finding.resolution or (finding.resolution == ABSENT and self._has_other_key(call)):
                 return False
             events: list[Any] = [CallResolved(call.id, finding.resolution, "reconciler", dict(finding.evidence))]

@@ -263,6 +263,7 @@ class _Run:
             known_jobs=lambda: self.shop.known_jobs(self.recorder),
             note=self.reporter.stage_note,
             doing=self.reporter.stage_doing,
+            secrets=self.shop.providers.secrets,
         )
 
     def _await_one(self) -> None:

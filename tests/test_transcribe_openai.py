@@ -20,10 +20,11 @@ from pipeline.audio.soundfiles import FlacWriter, encode_flac, read_samples
 from pipeline.errors import ProviderError, StoppedError
 from pipeline.providers.endpoints import endpoint_of
 from pipeline.providers.openai_answers import Asked, read_body
-from pipeline.providers.openai_refusals import retry_after_s, without_key
+from pipeline.providers.openai_refusals import retry_after_s
 from pipeline.providers.remote import Access, Sound, Wish
 from pipeline.providers.services import Services, load_services
 from pipeline.providers.transcribe_openai import OpenAITranscriber
+from pipeline.scrub import scrubbed
 from pipeline.secret import Secret
 from projections.failures import AMBIGUOUS, LOCAL, NEEDS_MONEY, NOT_SENT, PAID_UNUSABLE, REJECTED, THROTTLED
 from tests.support.openai_server import TRANSCRIBE, OpenAIServer
@@ -711,9 +712,13 @@ def test_a_request_id_is_a_name_or_nothing(server, shared, sound, given):
 
 def test_every_encoding_of_a_key_is_blotted_out():
     for form in forms(KEY):
-        assert form not in without_key(f"before {form} after {ECHOES}", KEY)
-    assert without_key("no key at all", KEY) == "no key at all"
-    assert without_key("sk", "sk") == "sk"
+        assert form not in scrubbed(f"before {form} after {ECHOES}", [Secret(KEY)])
+    assert scrubbed("no key at all", [Secret(KEY)]) == "no key at all"
+
+
+@pytest.mark.parametrize("key", ["", "sk", "whisper"])
+def test_a_key_that_is_a_mere_word_spoils_no_text(key):
+    assert scrubbed("sk said: whisper", [Secret(key)]) == "sk said: whisper"
 
 
 def test_the_environment_puts_no_other_key_and_no_chatter_in_the_place_of_ours(server, sound):

@@ -30,6 +30,7 @@ from pipeline.delivery import deliver, require_writable
 from pipeline.errors import SourceRejectedError
 from pipeline.look import Look, look
 from pipeline.recordings import Recording, identify
+from pipeline.scrub import scrubbed
 from pipeline.workshop import Workshop
 from projections.graph import DIARIZATION, TRANSCRIPTION
 from projections.limits import ASK, AUTO
@@ -148,9 +149,14 @@ def _one(shop: Workshop, item: Item, named: Named, reporter: PlainReporter, *, d
     except Exception as error:
         # One bad recording never stops the rest, whatever is wrong with it.
         if debug:
-            traceback.print_exception(error)
+            _show_traceback(shop, error)
         outcome.fail(error)
     return outcome
+
+
+def _show_traceback(shop: Workshop, error: Exception) -> None:
+    """Print a traceback; in those of other packages' providers may be a key."""
+    say(scrubbed("".join(traceback.format_exception(error)).rstrip(), shop.providers.secrets), err=True)
 
 
 def _work(
@@ -169,7 +175,7 @@ def _work(
         plan, state = result.plan, result.state
         outcome.take_result(result)
         for bug in result.bugs if debug else ():
-            traceback.print_exception(bug)
+            _show_traceback(shop, bug)
     outcome.take_plan(plan)
     if plan.is_done:
         artifacts = Artifacts(shop.home.artifacts(item.pipeline))

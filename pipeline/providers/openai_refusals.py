@@ -6,25 +6,19 @@ Source: OpenAI's page on error codes, and what was seen of compatible servers, w
 from __future__ import annotations
 
 import re
-from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 from attrs import field, frozen
 
 from pipeline.errors import ProviderError
 from pipeline.providers.openai_terms import SERVICE
+from pipeline.scrub import SAID_MAX, scrubbed
+from pipeline.secret import Secret
 from projections.failures import AMBIGUOUS, NEEDS_MONEY, NOT_SENT, REJECTED, THROTTLED
-
-SAID_MAX = 16_000
-"""Characters of a service's own words that are kept."""
-
-_KEY_MIN = 6
-"""Shorter keys are no secret, such as a local server's; blotting them out would spoil any text."""
 
 _MONEY = frozenset({"insufficient_quota", "credit_balance_exhausted", "insufficient_credits", "quota_exceeded"})
 _BUSY = frozenset({"slow_down"})
@@ -76,31 +70,14 @@ def error_of(refusal: Refusal, key: str, now_s: float) -> ProviderError:
         http_status=refusal.status,
         request_id=request_id_of(refusal.headers, key),
         retry_after_s=retry_after_s(refusal.headers, now_s),
-        said=without_key(refusal.text, key)[:SAID_MAX] or None,
+        said=scrubbed(refusal.text, [Secret(key)])[:SAID_MAX] or None,
     )
 
 
 def request_id_of(headers: Mapping[str, str], key: str) -> str | None:
     """Return the service's name for a request; None where it gives none that is only a name."""
     given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) and without_key(given, key) == given else None
-
-
-def without_key(text: str, key: str) -> str:
-    """Return a text in which a key, also encoded, is blotted out."""
-    for form in _forms(key) if len(key) >= _KEY_MIN else ():
-        text = text.replace(form, "***")
-    return text
-
-
-def _forms(key: str) -> Iterator[str]:
-    """Yield a key as it is, URL-encoded, and as base64 holds it at each of the three places in a group."""
-    yield from (key, quote(key, safe=""), quote(key))
-    for before in range(3):
-        whole = b64encode(b"\0" * before + key.encode())
-        length = (before + len(key)) * 8 // 6
-        core = whole[(before * 8 + 5) // 6 : length].decode()
-        yield from (core, core.replace("+", "-").replace("/", "_"))
+    return given if _REQUEST_ID.fullmatch(given) and scrubbed(given, [Secret(key)]) == given else None
 
 
 def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:

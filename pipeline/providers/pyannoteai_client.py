@@ -7,7 +7,6 @@ can stop waiting at any time, and no exception that holds the key or a presigned
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import socket
@@ -20,13 +19,14 @@ from email.utils import parsedate_to_datetime
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import orjson
 from attrs import evolve, field, frozen
 
 from pipeline.errors import ProviderError
 from pipeline.providers.endpoints import endpoint_of
+from pipeline.scrub import SAID_MAX, scrubbed
 from pipeline.secret import Secret
 from projections.failures import AMBIGUOUS, LOCAL, NEEDS_MONEY, NOT_SENT, REJECTED, THROTTLED
 
@@ -41,7 +41,6 @@ ANSWER_BYTES_MAX = 256 * 1024 * 1024
 UPLOAD_BYTES_PER_S = 32 * 1024
 """The slowest upload that is waited for, a quarter of a megabit a second."""
 
-SAID_MAX = 4000
 JOIN_S = 0.2
 """How often a wait asks whether the user wants to stop."""
 
@@ -242,7 +241,7 @@ class Client:
             kind,
             retryable=kind in (NOT_SENT, THROTTLED),
             got=got,
-            said=_without_key(got.text[:SAID_MAX], self._key) or None,
+            said=scrubbed(got.text, [self._key])[:SAID_MAX] or None,
         )
 
     def _meaning(self, status: int, paid: bool) -> tuple[str, str, str]:
@@ -434,14 +433,6 @@ def _request_id(text: str) -> str | None:
     """Return the id that refusals for their rate carry in their body."""
     found = re.search(r'"requestId"\s*:\s*"([\w.:-]{1,100})"', text[:SAID_MAX])
     return found[1] if found else None
-
-
-def _without_key(text: str, key: Secret) -> str:
-    """Blot out the key, as it is and as servers quote it."""
-    value = key.reveal()
-    for form in {value, quote(value, safe=""), base64.b64encode(value.encode()).decode()}:
-        text = text.replace(form, "***")
-    return text
 
 
 def _rfc3339(date: str | None) -> str | None:

@@ -481,4 +481,4 @@ def _unsuccessful(job_id: str, job: Job) -> ProviderError:
         f"pyannoteAI could not process the recording (job {job_id} failed); that costs nothing. Its own words are "
         "kept with the failure. Try again later, or use another engine."
     )
-    return _failure(message, "job_failed", REJECTED, said=said[:4000] if isinstance(said, str) else None)
+    return _failure(message, "job_failed", REJECTED, said=said if isinstance(said, str) else None)

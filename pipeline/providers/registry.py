@@ -18,6 +18,7 @@ from pipeline.providers.context import Context
 from pipeline.providers.foreign import DIARIZER, TRANSCRIBER, Foreign, Unusable, find
 from pipeline.providers.remote import Access, Remote, RemoteTranscriber
 from pipeline.providers.services import Services, load_services
+from pipeline.secret import Secret
 from projections.engine import Engine, Probed, with_probed
 from projections.graph import DIARIZATION, TRANSCRIPTION
 
@@ -77,6 +78,11 @@ class Providers:
     def services(self) -> Services:
         """What paid services offer and ask for."""
         return self._given_services or load_services()
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The keys that providers were given."""
+        return tuple(access.key for access in self._access.values() if access.key)
 
     def diarizer(self, name: str) -> Diarizer:
         """Return a diarizer by name, also `NAME:MODEL`; KeyError if there is none."""
