@@ -25,10 +25,10 @@ _SECRET_MIN = 6
 _WORD = re.compile(r"[A-Za-z]{1,15}")
 """What is shorter, or a mere word, is no secret, such as a local server's key; removing it would spoil any text."""
 
-_IN_ADDRESS = r"(?:[^\s\"'<>\\]|\\/)"
+_IN_ADDRESS = r"(?:[^\s\"'<>\\]|\\+/)"
 _SIGNED = re.compile(
-    rf"https?(?::|%3A){_IN_ADDRESS}{{1,4000}}?\b(?:X-Amz-|X-Goog-|sig=|Signature=){_IN_ADDRESS}*"
-    rf"|\bX-(?:Amz|Goog)-[A-Za-z-]+(?:=|%3D)(?:[^\s\"'<>\\&]|\\/)*",
+    rf"https?(?::|%3A){_IN_ADDRESS}{{1,4000}}?(?:[?&]|%3F|%26)(?:X-Amz-|X-Goog-|sig=|Signature=){_IN_ADDRESS}*"
+    r"|X-(?:Amz|Goog)-[A-Za-z-]+(?:=|%3D)(?:[^\s\"'<>\\&]|\\+/)*",
     re.IGNORECASE,
 )
 """Presigned addresses of the storages of Amazon, Google and Microsoft, and what is left of one that was cut."""
