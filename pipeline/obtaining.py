@@ -39,6 +39,7 @@ from projections.failures import (
     THROTTLED,
     UNDER_WAY,
 )
+from projections.graph import TRANSCRIPTION
 from projections.limits import REPEAT
 from projections.money import ESTIMATED
 from projections.paying import believed_calls
@@ -54,6 +55,9 @@ Source: Brooker, "Exponential backoff and jitter" (equal jitter)."""
 
 TOO_LONG = frozenset({"too_long", "too_large", "truncated"})
 """Codes of requests, or answers, that are too long for the engine; shorter ones are not."""
+
+HALVED_MIN_S = 2.0
+"""A piece that is shorter is not cut in two, however often it is too long."""
 
 _LOOK_S = 0.05
 
@@ -140,10 +144,16 @@ class Obtaining:
                     raise
 
     def _earlier_refusal(self) -> ProviderError | None:
-        """Return the error of a request that was too long before: it is not sent as it is again."""
+        """Return the error of a request that was too long before: its halves are sent instead.
+
+        What isn't cut any further would be stuck for ever, though its refusal was free, so it is sent again.
+        """
         calls = [c for c in believed_calls(self.calls.step, self._state) if c.request == self.request.digest]
         error = calls[-1].error if calls else None
         if error is None or error.code not in TOO_LONG:
+            return None
+        is_cut = self.calls.step.stage == TRANSCRIPTION and self.request.seconds >= HALVED_MIN_S
+        if calls[-1].kind == REJECTED and not is_cut:
             return None
         return ProviderError(error.message, provider=self.request.engine.name, code=error.code, kind=REJECTED)
 

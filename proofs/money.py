@@ -118,6 +118,11 @@ class Totals:
         with self._lock:
             self.tally.add(kind, number)
 
+    def stop(self) -> None:
+        """Let no other pipeline begin."""
+        with self._lock:
+            self.wanted = 0
+
     @property
     def is_enough(self) -> bool:
         """Whether so many runs were killed as were wanted."""
@@ -151,7 +156,11 @@ def prove(*, kills: int, seed: int) -> Tally:
         while not totals.is_enough:
             with lock:
                 number = next(numbers)
-            _live(folder / str(number), wanted, random.Random(f"{seed} {number}"), totals)
+            try:
+                _live(folder / str(number), wanted, random.Random(f"{seed} {number}"), totals)
+            except BaseException:
+                totals.stop()
+                raise
 
     with ThreadPoolExecutor(min(AT_ONCE, 1 + kills // 8)) as pool:
         workers = [pool.submit(work) for _ in range(min(AT_ONCE, 1 + kills // 8))]
@@ -359,7 +368,7 @@ def _cut(answer: Any) -> Any:
 
 
 def _refusing(chance: random.Random, rule: Mapping[str, Any]) -> Fault:
-    """Draw a status; 404 is left out: of a job it says for certain that nothing will come of it."""
+    """Draw a status but 404 and 413: they say for certain that a job is gone, and that chunks must be shorter."""
     kind = chance.choice(("server", "server, charged", "throttled", "no money", "rejected"))
     if kind == "throttled":
         return status(429, headers=chance.choice(list(faulty.RETRY_AFTER.values())), **rule)
@@ -367,7 +376,7 @@ def _refusing(chance: random.Random, rule: Mapping[str, Any]) -> Fault:
         quota = problem(429, "You exceeded your current quota.", kind="insufficient_quota").body
         return status(*chance.choice(((429, quota), (402, b"{}"))), **rule)
     if kind == "rejected":
-        return status(chance.choice((400, 401, 403, 413)), b"{}", **rule)
+        return status(chance.choice((400, 401, 403)), b"{}", **rule)
     return status(chance.choice((500, 502, 503)), charged=kind.endswith("charged"), **rule)
 
 

@@ -15,7 +15,9 @@ from proofs import money
 from proofs.bills import Bill, read_bill, require_equal, require_honest
 from proofs.report import BrokenPromiseError
 from tests.support import spending
-from tests.support.service import Charge
+from tests.support.cli import Evt
+from tests.support.openai_server import OpenAIServer
+from tests.support.service import Charge, status
 from tests.support.spending import failed, paid, resolved, write_pipeline
 
 PLAN = {"expected": {"amount": "1", "currency": "USD"}, "at_most": {"amount": "1", "currency": "USD"}}
@@ -78,6 +80,20 @@ def test_a_microdollar_of_difference_in_the_end_is_found(tmp_path: Path):
     require_equal(bill, charges("0.10"))
     with pytest.raises(BrokenPromiseError, match="M5"):
         require_equal(bill, charges("0.100001"))
+
+
+def test_a_piece_that_was_refused_as_too_large_and_is_cut_no_further_is_sent_again_by_the_next_run(tmp_path: Path):
+    """It once was stuck with the old refusal, whatever had become of its cause."""
+    evt = Evt(tmp_path)
+    with OpenAIServer(faults=[status(413)]) as server:
+        asked = ["run", evt.speech(seconds=4.0), "--diarizer", "none", "--transcriber", "openai"]
+        around = {"OPENAI_API_KEY": "sk-proof", "OPENAI_BASE_URL": server.base_url}
+        evt(*asked, code=1, **around)
+        server.faults.script()
+        evt(*asked, **around)
+        refused = [record["data"]["error"]["code"] for record in evt.records() if record["type"] == "call.failed"]
+        assert set(refused) == {"too_large"}
+        assert max(server.meter.per_request().values()) == 1
 
 
 def bill_of(home: Path, events: list[ev.Event]) -> Bill:

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from pipeline.errors import ProviderError
 from pipeline.inputs import WORDS
+from pipeline.obtaining import HALVED_MIN_S
 from pipeline.pieces import Piece, halves, sound_of
 from pipeline.providers.base import Answer
 from pipeline.providers.registry import Providers
@@ -142,7 +143,7 @@ class _Heard:
         return self.providers.transcriber(name, model).concurrency()
 
     def _halves(self, piece: Piece, error: ProviderError) -> list[Piece]:
-        if piece.seconds < 2.0:
+        if piece.seconds < HALVED_MIN_S:
             raise error
         self.work.reporter.stage_note(
             self.work.step.stage, f"{piece.chunk.unit}: too long for this engine; it is sent in two parts"

@@ -490,6 +490,8 @@ def _encoded(body: Any) -> bytes:
 
 
 def _decoded(body: Any) -> Any:
+    if body == b"":
+        return {}  # of an upload
     return json.loads(body) if isinstance(body, bytes | str) else body
 
 
