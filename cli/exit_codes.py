@@ -20,6 +20,7 @@ _EXIT_CODES = {
     "BlockedError": REFUSED,
     "DecisionNeededError": DECISION,
     "NotFinishedError": REFUSED,
+    "VoiceprintError": REFUSED,
 }
 """By class name, so that no error class need be imported before there is an error. Every other error of ours: 1."""
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "accept": "Go on with a log of which records are lost, or may be.",
     "path": "Print where a pipeline's log and files are.",
     "providers": "List who finds speakers and words, and what each can do and costs.",
+    "voiceprint": "Let people be recognised by their voices.",
     "doctor": "Say what works here, what is lacking, and what to do.",
     "selftest": "Try on this disk and Python what the log promises.",
     "config": "Show every setting and where it comes from; set your own.",

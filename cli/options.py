@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
+from attrs import evolve
 
 from cli.errors import SettingsError
 from cli.settings import Settings, checked
+from cli.voices import ids_of
 from projections.graph import DEFAULTS, FORMATS, STAGES
 from projections.limits import IN_DOUBT
 from projections.options import Named
@@ -19,6 +21,12 @@ _OPTIONS = (
     click.option("--speakers", type=click.IntRange(min=1), help="How many people speak, if you know."),
     click.option("--min-speakers", type=click.IntRange(min=1), help="At least so many people speak."),
     click.option("--max-speakers", type=click.IntRange(min=1), help="At most so many people speak."),
+    click.option(
+        "--identify",
+        multiple=True,
+        metavar="NAMES",
+        help="Call these people by their names; `evt voiceprint list` has them (comma or repeat).",
+    ),
     click.option("--language", help="Language spoken, e.g. en, de; auto: let the engine find out."),
     click.option("--diarizer", help="Who finds the speakers: auto, or a name of `evt providers`, or NAME:MODEL."),
     click.option("--transcriber", help="Who finds the words: auto, or a name of `evt providers`."),
@@ -71,17 +79,32 @@ def named_from(flags: dict[str, Any], settings: Settings) -> Named:
         SettingsError: a value can't be used.
     """
     given = {name: value for name in DEFAULTS if (value := flags.get(name)) not in (None, ())}
-    if "formats" in given:
-        given["formats"] = sorted({part for item in given["formats"] for part in item.split(",") if part})
+    for listed in {"formats", "identify"} & given.keys():
+        given[listed] = sorted({part.strip() for item in given[listed] for part in item.split(",") if part.strip()})
     flagged = {name: checked(name, value, f"--{name.replace('_', '-')}") for name, value in given.items()}
     options = {**settings.named, **flagged}
     least, most = options.get("min_speakers", 1), options.get("max_speakers", 10**6)
     if not least <= options.get("speakers", least) <= most:
         raise SettingsError("--speakers, --min-speakers and --max-speakers contradict one another.")
-    return Named(
-        options=options,
-        environment=settings.environment,
-        files=settings.files,
-        reset=bool(flags.get("reset_options")),
-        refresh=frozenset(flags.get("refresh") or ()),
+    return _with_ids(
+        Named(
+            options=options,
+            environment=settings.environment,
+            files=settings.files,
+            reset=bool(flags.get("reset_options")),
+            refresh=frozenset(flags.get("refresh") or ()),
+        ),
+        settings,
+    )
+
+
+def _with_ids(named: Named, settings: Settings) -> Named:
+    """Put ids in the place of people's names, which no log may hold; raises SettingsError for unknown ones."""
+
+    def known(options: Mapping[str, Any]) -> Mapping[str, Any]:
+        names = options.get("identify")
+        return {**options, "identify": ids_of(names, settings.home)} if names else options
+
+    return evolve(
+        named, options=known(named.options), environment=known(named.environment), files=known(named.files)
     )

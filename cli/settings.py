@@ -127,13 +127,17 @@ def checked(name: str, value: Any, origin: str) -> Any:
     elif name == "formats":
         good = isinstance(value, list) and bool(value) and all(item in FORMATS for item in value)
         value = list(dict.fromkeys(value)) if good else value
+    elif name == "identify":
+        good = value is None or (isinstance(value, list) and bool(value) and all(map(_is_text, value)))
+        value = list(dict.fromkeys(value)) if good and value else value
     else:
         if name in {"diarizer", "transcriber"} and isinstance(value, str) and value.startswith("script:"):
             value = f"script:{Path(value.removeprefix('script:')).absolute()}"
-        good = _is_text(value) or (name in {"model", "identify"} and value is None)
+        good = _is_text(value) or (name == "model" and value is None)
     if not good:
         hint = f"a whole number from 1 to {_SPEAKERS_MAX}" if "speakers" in name else _TEXT_HINT
         hint = f"a list of {', '.join(FORMATS)}" if name == "formats" else hint
+        hint = "a list of names of voiceprints" if name == "identify" else hint
         raise SettingsError(f"{origin}: {name} can't be {shortened(value)}; it is {hint}.")
     return value
 
@@ -142,7 +146,7 @@ def parsed(name: str, text: str) -> Any:
     """Return what a settings file would hold for a text; that it can be used is still to be checked."""
     if name in {"speakers", "min_speakers", "max_speakers"}:
         return int(text) if text.isdecimal() and len(text) < 10 else text
-    return text.split(",") if name == "formats" else text
+    return text.split(",") if name in {"formats", "identify"} else text
 
 
 def _checked_layer(layer: Layer, names: tuple[str, ...]) -> Layer:

@@ -425,7 +425,7 @@ class Obtaining:
                     retry_after_s=wait_s,
                 )
             line.pause(min(wait_s, 1.0))
-        pace.take_turn(engine, self.counter.per_minute.get(engine.name), line)
+        pace.take_turn(engine, self.counter.per_minute.get(engine.name.partition(":")[0]), line)
 
     def _note(self, text: str) -> None:
         self.counter.note(self.calls.step.stage, f"{self.request.unit}: {text}")

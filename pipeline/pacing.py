@@ -95,5 +95,6 @@ def _locked(descriptor: int) -> bool:
 
 
 def _key(engine: Engine) -> str:
-    content = f"{engine.name}\0{engine.origin}\0{engine.account}"
-    return f"{engine.name.partition(':')[0]}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+    service = engine.name.partition(":")[0]
+    content = f"{service}\0{engine.origin}\0{engine.account}"
+    return f"{service}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"

@@ -7,7 +7,7 @@ whether the log is empty, half done, or finished.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -89,14 +89,14 @@ def run(
         recorder = Recorder(shop.store, opened, run_id)
         # Wishes are weighed against the log as it was before this run wrote them down.
         options = resolve_options(named, recorder.state)
-        active = _Run(shop, recorder, recording, named, delivered, reporter, options)
+        active = ActiveRun(shop, recorder, recording, named, delivered, reporter, options)
         return active.carry_out()
     finally:
         opened.writer.close()
 
 
 @define
-class _Run:
+class ActiveRun:
     """One invocation's work on one pipeline, from the open log to `run.finished`."""
 
     shop: Workshop
@@ -117,13 +117,16 @@ class _Run:
 
     @property
     def state(self) -> PipelineState:
+        """The state after everything that is recorded."""
         return self.recorder.state
 
     @property
     def artifacts(self) -> Artifacts:
+        """The pipeline's files."""
         return Artifacts(self.shop.home.artifacts(self.state.pipeline_id))
 
     def carry_out(self) -> RunResult:
+        """Do what there is to be done; return how that ended."""
         start_s = self.shop.clock_s()
         self._begin()
         with ThreadPoolExecutor(thread_name_prefix="stage") as pool:
@@ -134,7 +137,8 @@ class _Run:
                 self.abandoned.set()
                 raise
         outcome = self._outcome(plan)
-        self._finish(outcome, start_s)
+        self.recorder.record(*self.closing(outcome, start_s))
+        self.recorder.finish()
         duration_s = self.shop.clock_s() - start_s
         return RunResult(
             self.state.pipeline_id, outcome, self.state, plan, tuple(self.ran), tuple(self.bugs), duration_s
@@ -148,7 +152,7 @@ class _Run:
             evt_version = self.shop.identity.versions.get("evt", "")
             events.append(PipelineCreated(input_of(self.recording), evt_version))
             state = with_recording(state, self.recording)
-        events.append(self._run_started(self._plan(state)))
+        events += self.opening(state)
         if self.recording is not None and self.state.input and self.recording.name not in self.state.names:
             events.append(InputSeen(self.recording.name))
         for attempts in self.state.attempts.values():
@@ -159,6 +163,14 @@ class _Run:
         self.artifacts.clear_scratch()
         self.artifacts.ensure_salt()
         settle_open_calls(self.recorder, self.artifacts)
+
+    def opening(self, state: PipelineState) -> Sequence[Event]:
+        """Return what says that a run begins."""
+        return (self._run_started(self.plan(state)),)
+
+    def closing(self, outcome: str, start_s: float) -> Sequence[Event]:
+        """Return what says that it ended."""
+        return (RunFinished(outcome, self._since(start_s)),)
 
     def _run_started(self, plan: Plan) -> RunStarted:
         who = self.shop.identity
@@ -178,7 +190,8 @@ class _Run:
             input_path=_recordable_path(self.recording),
         )
 
-    def _plan(self, state: PipelineState) -> Plan:
+    def plan(self, state: PipelineState) -> Plan:
+        """Return what is to be done next."""
         delivered = self.delivered(state, self.options)
         around = surroundings(self.shop, state, self.options, self.recording, delivered, self.damaged)
         asked = frozenset() if self.begun else self.named.refresh
@@ -187,7 +200,7 @@ class _Run:
     def _work(self, pool: ThreadPoolExecutor) -> Plan:
         """Start what the plan wants started, wait for one to end, plan again; until nothing is left to start."""
         while True:
-            plan = self._plan(self.state)
+            plan = self.plan(self.state)
             startable = [
                 step
                 for step in plan.stages
@@ -313,10 +326,6 @@ class _Run:
         codes = {end.error.code for end in ends if end.status == STAGE_FAILED and end.error}
         waits = plan.blocked or plan.asks or codes & DECISIONS
         return NEEDS_DECISION if waits and not codes - DECISIONS else FAILED
-
-    def _finish(self, outcome: str, start_s: float) -> None:
-        self.recorder.record(RunFinished(outcome, self._since(start_s)))
-        self.recorder.finish()
 
 
 def _succeeded(work: StageWork, result: StageResult, duration_s: float) -> StageSucceeded:

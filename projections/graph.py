@@ -10,6 +10,9 @@ TRANSCRIPTION: Final = "transcription"
 MERGE: Final = "merge"
 EXPORT: Final = "export"
 
+VOICEPRINT: Final = "voiceprint"
+"""Work on a recording that is no stage of its transcript: no plan of a transcript reads or reuses it."""
+
 STAGES: Final = (AUDIO_CONVERSION, DIARIZATION, TRANSCRIPTION, MERGE, EXPORT)
 
 READS: Final[dict[str, tuple[str, ...]]] = {

@@ -534,4 +534,4 @@ def _idle_wishes(steps: Mapping[str, StagePlan], options: Mapping[str, Option]) 
         is_idle = option.source == "flag" and option.value is not None and name not in used
         if is_idle and not (name == "language" and speaks):
             names = " and ".join(f"{stage} by {step.engine_name}" for stage, step in steps.items() if step.engine)
-            yield f"--{name.replace('_', '-')} {option.value} has no effect on {names}"
+            yield f"--{name.replace('_', '-')} {_shown(option.value)} has no effect on {names}"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from pipeline.errors import ProviderError
+from pipeline.errors import ProviderError, VoiceprintError
 from pipeline.providers import pyannoteai_answers as answers
 from pipeline.providers.pyannoteai_client import NAME
 from pipeline.providers.pyannoteai_jobs import USUAL, PyannoteAIJobs
+from pipeline.providers.voiceprints import Voiceprints
 from projections.failures import LOCAL, PAID_UNUSABLE, REJECTED
 
 if TYPE_CHECKING:
@@ -34,7 +35,20 @@ VOICEPRINT_CHARACTERS_MAX = 20_000
 
 def make_diarizer(context: Context) -> PyannoteAIDiarizer:
     """Return the diarizer; the entry point."""
-    return PyannoteAIDiarizer(None, access=context.access, services=context.services)
+    kept, problem = Voiceprints(context.home_voiceprints), None
+    try:
+        known = kept.by_id(context.identify)
+    except VoiceprintError as error:
+        known, problem = {}, str(error)
+    return PyannoteAIDiarizer(
+        context.model,
+        access=context.access,
+        services=context.services,
+        identify=context.identify,
+        voiceprints={vp_id: one.text for vp_id, one in known.items()},
+        names={vp_id: one.name for vp_id, one in known.items()},
+        problem=problem,
+    )
 
 
 def make_transcriber(context: Context) -> PyannoteAITranscriber:
@@ -42,13 +56,21 @@ def make_transcriber(context: Context) -> PyannoteAITranscriber:
     return PyannoteAITranscriber(context.model, access=context.access, services=context.services)
 
 
+def make_voiceprinter(context: Context) -> PyannoteAIVoiceprinter:
+    """Return what makes voiceprints."""
+    return PyannoteAIVoiceprinter(None, access=context.access, services=context.services)
+
+
 class PyannoteAIDiarizer(PyannoteAIJobs):
     """Finds who speaks when; with voiceprints, also by name.
 
     Args:
         model: None: the service's usual one.
-        voiceprints: those of `voiceprints` that may be asked for by the option `identify`; give none where nobody
-            is to be identified, since that costs more.
+        voiceprints: those that may be asked for by the option `identify`, by id; give none where nobody is to be
+            identified, since that costs more.
+        identify: the ids that are asked for; one that is not among the voiceprints is lacking.
+        names: whose voiceprint it is, by id; an id without a name stays one.
+        problem: why the voiceprints can't be read, with the remedy; None: they can.
     """
 
     def __init__(
@@ -58,16 +80,39 @@ class PyannoteAIDiarizer(PyannoteAIJobs):
         access: Access,
         services: Services,
         voiceprints: Mapping[str, str] | None = None,
+        identify: Sequence[str] = (),
+        names: Mapping[str, str] | None = None,
+        problem: str | None = None,
         patience: Patience = USUAL,
     ) -> None:
         super().__init__(model, access=access, services=services, patience=patience)
         self._voiceprints = dict(voiceprints or {})
-        self.operation = "identify" if self._voiceprints else "diarize"
-        self.price_kind = "identification_price" if self._voiceprints else "price"
+        self._identify, self._names, self._problem = tuple(identify), dict(names or {}), problem
+        identifies = bool(self._voiceprints or self._identify)
+        self.operation = "identify" if identifies else "diarize"
+        self.price_kind = "identification_price" if identifies else "price"
 
     def engine(self) -> Engine:
         """Return the facts about this engine; sends nothing."""
-        return self._engine(key_options=(*COUNTS, "identify"))
+        usual = self._service["default_model"]
+        name = NAME if self._model == usual else f"{NAME}:{self._model}"
+        engine = self._engine(name=name, key_options=(*COUNTS, "identify"))
+        return engine if engine.lacking else evolve(engine, lacking=self._lacks(usual))
+
+    def _lacks(self, usual: str) -> str | None:
+        if self._services.model(NAME, self._model) is None:
+            return f"pyannoteAI has no model {self._model!r} for turns; the usual one is {usual}"
+        if not self._identify:
+            return None
+        if self._model != usual:
+            return f"{self._model} can't identify anybody; {usual} can, or leave --identify out"
+        missing = [label for label in self._identify if label not in self._voiceprints]
+        if self._problem or not missing:
+            return self._problem
+        return (
+            f"the voiceprint {missing[0]} is not there any more. Make it again with `evt voiceprint create`, or "
+            "say with --identify who is to be identified"
+        )
 
     def wire(self, wish: Wish) -> Mapping[str, Any]:
         """Return the submit but the address of the sound: what decides the answer.
@@ -110,7 +155,8 @@ class PyannoteAIDiarizer(PyannoteAIJobs):
             output = answers.output_of(body)
             found = answers.stretches(output, "diarization", sound.duration_s)
             labels = _labels(wish)
-            given = answers.matches(output, labels) if labels else {}
+            matched = answers.matches(output, labels) if labels else {}
+            given = {speaker: self._names.get(label, label) for speaker, label in matched.items()}
             exclusive = _exclusive(output, sound)
         except ValueError as error:
             raise _unusable(error) from None

@@ -363,7 +363,6 @@ class PyannoteAIJobs:
         endpoint = endpoint_of(self._url, source=self._access.source)
         problem = endpoint.problem
         return Engine(
-            name=NAME,
             version=1,
             network=True,
             billable=not self._is_free,
@@ -372,7 +371,7 @@ class PyannoteAIJobs:
             account=self._access.account,
             price=self._price(),
             lacking=self._lacking(problem),
-            **{"model": self._model, **facts},
+            **{"name": NAME, "model": self._model, **facts},
         )
 
     def _lacking(self, problem: str | None) -> str | None:

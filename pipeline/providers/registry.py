@@ -39,6 +39,9 @@ OURS: Mapping[str, Mapping[str, str]] = {
 }
 """Each names a function that gets a `Context` and returns the provider."""
 
+VOICEPRINTER = "voiceprinter"
+_VOICEPRINTER = "pipeline.providers.diarize_pyannoteai:make_voiceprinter"
+
 AUTO = "auto"
 CANDIDATES: Mapping[str, tuple[str, ...]] = {DIARIZER: ("channels", "builtin"), TRANSCRIBER: ("whisper", "builtin")}
 """What `auto` may become, the best first; network providers are never taken by themselves."""
@@ -97,6 +100,11 @@ class Providers:
     def remote_diarizer(self, name: str, identify: Iterable[str] | None = None) -> Remote:
         """Return a diarizer on the network by name, for voiceprints by id; KeyError if there is none."""
         provider: Remote = self._provider(DIARIZER, name, None, tuple(identify or ()))
+        return provider
+
+    def voiceprinter(self) -> Remote:
+        """Return what makes voiceprints."""
+        provider: Remote = self._provider(VOICEPRINTER, "pyannoteai", None)
         return provider
 
     def remote_transcriber(self, name: str, model: str | None) -> RemoteTranscriber:
@@ -198,6 +206,8 @@ class Providers:
             home_voiceprints=self._voiceprints,
             identify=identify,
         )
+        if kind == VOICEPRINTER:
+            return _make_ours(base, _VOICEPRINTER, context)
         target = OURS[kind].get(base)
         return _make_ours(base, target, context) if target else self._foreign(kind)[base].make(context)
 

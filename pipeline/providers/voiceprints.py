@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 import orjson
+from attrs import frozen
 
 from eventlog.storage import PosixStorage, make_dirs_durably, replace_durably
 from pipeline.errors import VoiceprintError
@@ -15,6 +18,28 @@ _END = ".json"
 _NAME_MAX = 100
 _NAME_BYTES_MAX = 240
 """File systems take 255 bytes, ends included."""
+
+
+@frozen
+class Voiceprint:
+    """A voiceprint that is kept.
+
+    Attributes:
+        name: whose voice it is; it never gets into a log.
+        text: as the service gave it.
+        pipeline: the id of the recording that it was made of.
+        created_at: RFC 3339.
+    """
+
+    name: str
+    text: str
+    pipeline: str
+    created_at: str
+
+    @property
+    def id(self) -> str:
+        """What stands for it in logs and on the wire."""
+        return voiceprint_id(self.text)
 
 
 class Voiceprints:
@@ -28,21 +53,41 @@ class Voiceprints:
         """Return whose voiceprints there are, sorted."""
         return sorted(name.removesuffix(_END) for name in self._storage.names(str(self._folder)) if _is_one(name))
 
+    def all(self) -> list[Voiceprint]:
+        """Return every voiceprint, by name; raises VoiceprintError if a file is damaged."""
+        return [self._read(name) for name in self.names()]
+
+    def by_id(self, wanted: Iterable[str]) -> dict[str, Voiceprint]:
+        """Return the voiceprints of these ids, as far as they are there; of two names the first in order.
+
+        Raises:
+            VoiceprintError: a file is damaged.
+        """
+        ids = set(wanted)
+        found: dict[str, Voiceprint] = {}
+        for one in self.all() if ids else ():
+            if one.id in ids:
+                found.setdefault(one.id, one)
+        return found
+
     def load(self, name: str) -> str:
         """Return the voiceprint of that name.
 
         Raises:
             VoiceprintError: there is none, or its file is damaged.
         """
+        return self._read(name).text
+
+    def _read(self, name: str) -> Voiceprint:
         path = self._path(name)
         try:
             content = orjson.loads(path.read_bytes())
-            voiceprint = content["voiceprint"]
+            made = (str(content[field]) for field in ("voiceprint", "pipeline", "created_at"))
+            return Voiceprint(name, *made)
         except FileNotFoundError:
             raise self._unknown(name) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise VoiceprintError(f"The voiceprint in {str(path)!r} can't be read. Make it again.") from error
-        return str(voiceprint)
 
     def save(self, name: str, voiceprint: str, pipeline_id: str, created_at: str) -> None:
         """Keep a voiceprint, in place of an older one of that name; it is on the disk when this returns.
@@ -81,6 +126,11 @@ class Voiceprints:
         return VoiceprintError(
             f"There is no voiceprint named {name!r}. `evt voiceprint list` shows those there are."
         )
+
+
+def voiceprint_id(text: str) -> str:
+    """Return what stands for a voiceprint where its name must not be: a stored form."""
+    return f"vp-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def name_problem(name: str) -> str | None:

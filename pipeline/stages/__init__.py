@@ -1,4 +1,4 @@
-"""The five stages, one file each: from a StageWork to a StageResult."""
+"""The five stages, and the making of a voiceprint, one file each: from a StageWork to a StageResult."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pipeline.stages.diarization import run as diarize
 from pipeline.stages.export import run as export
 from pipeline.stages.merge import run as merge
 from pipeline.stages.transcription import run as transcribe
+from pipeline.stages.voiceprint import run as make_voiceprint
 from pipeline.work import StageResult, StageWork
-from projections.graph import AUDIO_CONVERSION, DIARIZATION, EXPORT, MERGE, TRANSCRIPTION
+from projections.graph import AUDIO_CONVERSION, DIARIZATION, EXPORT, MERGE, TRANSCRIPTION, VOICEPRINT
 
 STAGE_FUNCTIONS: dict[str, Callable[[StageWork, Providers], StageResult]] = {
     AUDIO_CONVERSION: convert,
@@ -19,4 +20,5 @@ STAGE_FUNCTIONS: dict[str, Callable[[StageWork, Providers], StageResult]] = {
     TRANSCRIPTION: transcribe,
     MERGE: merge,
     EXPORT: export,
+    VOICEPRINT: make_voiceprint,
 }
