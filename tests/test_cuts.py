@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.speech.cuts import RATE, Cut, chunks, find_cuts
+from pipeline.speech.cuts import CRUMB, RATE, Cut, chunks, find_cuts
 
 CHUNK_S = (3.0, 6.0)
 SHORTEST, LONGEST = 3 * RATE, 6 * RATE
@@ -22,9 +22,9 @@ def in_the_middle(start, end):
     return (start + end) // 2
 
 
-def windows(cuts):
+def windows(cuts, total):
     """The window that each cut was looked for in."""
-    return [(at + SHORTEST, at + LONGEST) for at in [0, *(cut.at for cut in cuts)][:-1]]
+    return [(at + SHORTEST, min(at + LONGEST, total - CRUMB)) for at in [0, *(cut.at for cut in cuts)][:-1]]
 
 
 def parts(window, silences):
@@ -44,10 +44,17 @@ def test_chunks_tile_the_recording_and_none_is_empty_or_too_long(recording):
 
 
 @given(recordings)
+def test_the_last_chunk_is_no_crumb_that_a_service_would_refuse(recording):
+    total, silences = recording
+    *_, last = [0, *(cut.at for cut in find_cuts(total, silences, CHUNK_S, lambda start, end: end))]
+    assert total - last >= min(total, CRUMB)
+
+
+@given(recordings)
 def test_a_cut_lies_in_the_middle_of_the_longest_silence_of_its_window(recording):
     total, silences = recording
     cuts = find_cuts(total, silences, CHUNK_S, in_the_middle)
-    for cut, window in zip(cuts, windows(cuts), strict=True):
+    for cut, window in zip(cuts, windows(cuts, total), strict=True):
         silent = parts(window, silences)
         longest = max((end - start for start, end in silent), default=0)
         middles = {(start + end) // 2 for start, end in silent if end - start == longest}
@@ -59,7 +66,7 @@ def test_a_cut_lies_in_the_middle_of_the_longest_silence_of_its_window(recording
 def test_no_cut_lies_in_sound_where_its_window_holds_a_silence(recording):
     total, silences = recording
     cuts = find_cuts(total, silences, CHUNK_S, in_the_middle)
-    for cut, window in zip(cuts, windows(cuts), strict=True):
+    for cut, window in zip(cuts, windows(cuts, total), strict=True):
         silent = parts(window, silences)
         assert not silent or any(start <= cut.at < end for start, end in silent)
 
@@ -84,14 +91,14 @@ def test_without_a_silence_the_cut_is_where_the_caller_says_and_is_called_hard()
         asked.append((start, end))
         return start + 7
 
-    total = LONGEST + 1
+    total = LONGEST + CRUMB
     assert find_cuts(total, [(0, SHORTEST)], CHUNK_S, quietest) == [Cut(at=SHORTEST + 7, hard=True)]
     assert asked == [(SHORTEST, LONGEST)]
 
 
 def test_of_equal_silences_the_later_is_cut_so_that_chunks_are_fewer():
     silences = [(SHORTEST, SHORTEST + 100), (LONGEST - 100, LONGEST)]
-    assert find_cuts(LONGEST + 1, silences, CHUNK_S, in_the_middle) == [Cut(at=LONGEST - 50, hard=False)]
+    assert find_cuts(LONGEST + CRUMB, silences, CHUNK_S, in_the_middle) == [Cut(at=LONGEST - 50, hard=False)]
 
 
 def test_a_silence_longer_than_a_chunk_is_cut_inside_the_window():

@@ -16,7 +16,13 @@ turns = st.builds(
 )
 
 
-def groups_of(found: list[Turn], speech: list[tuple[int, int]] | None = None, longest_s: float = 10.0):
+def in_the_middle(start: int, end: int) -> int:
+    return (start + end) // 2
+
+
+def groups_of(
+    found: list[Turn], speech: list[tuple[int, int]] | None = None, longest_s: float = 10.0, quietest=in_the_middle
+):
     return find_groups(
         TOTAL_S * RATE,
         found,
@@ -24,7 +30,7 @@ def groups_of(found: list[Turn], speech: list[tuple[int, int]] | None = None, lo
         speech=speech or [],
         silences=[],
         longest_s=longest_s,
-        quietest=lambda start, end: (start + end) // 2,
+        quietest=quietest,
     )
 
 
@@ -45,9 +51,9 @@ def test_whatever_a_turn_covers_is_in_some_part(found):
             assert any(group.start <= at < group.end for group in groups)
 
 
-@given(st.lists(turns, max_size=12))
-def test_no_part_is_shorter_than_half_a_second_unless_it_is_the_only_one(found):
-    groups = groups_of(found, longest_s=1000.0)
+@given(st.lists(turns, max_size=12), st.sampled_from([2.0, 1000.0]))
+def test_no_part_is_shorter_than_half_a_second_unless_it_is_the_only_one(found, longest_s):
+    groups = groups_of(found, longest_s=longest_s, quietest=lambda start, end: end)
     assert len(groups) == 1 or all(group.end - group.start >= SHORTEST for group in groups)
 
 
@@ -56,6 +62,17 @@ def test_a_part_is_of_somebody_who_speaks_in_it(found):
     for group in groups_of(found):
         speaking = {t.speaker for t in found if t.start_s * RATE < group.end and t.end_s * RATE > group.start}
         assert group.speaker in speaking
+
+
+@given(st.lists(turns, min_size=1, max_size=8))
+def test_a_turn_of_half_a_second_that_nobody_interrupts_is_its_speakers(found):
+    groups = groups_of(found)
+    for turn in found:
+        start, end = round(turn.start_s * RATE), round(turn.end_s * RATE)
+        others = [other for other in found if other is not turn]
+        if end - start >= SHORTEST and not any(o.start_s < turn.end_s and turn.start_s < o.end_s for o in others):
+            inside = {group.speaker for group in groups if group.start < end and start < group.end}
+            assert inside == {turn.speaker}
 
 
 def test_speech_outside_all_turns_is_a_part_of_nobody():

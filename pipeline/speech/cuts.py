@@ -16,6 +16,11 @@ from attrs import frozen
 RATE = 16000
 """Samples per second of every recording after its conversion."""
 
+CRUMB = RATE // 2
+"""No cut leaves less than half a second at the end: services refuse a tenth of a second as too short.
+
+Source: OpenAI answers 400 "Audio file is too short. Minimum audio length is 0.1 seconds."."""
+
 Span = tuple[int, int]
 """A half-open interval [start, end) in samples."""
 
@@ -40,7 +45,8 @@ def find_cuts(
 
     Each cut is looked for in a window that begins `shortest` and ends `longest` seconds after the cut before:
     the middle of the longest silence in it (of the part that lies in it; of equal ones the later, which makes
-    fewer chunks), else where the caller says that it is quietest. The last chunk may be shorter than `shortest`.
+    fewer chunks), else where the caller says that it is quietest. The last chunk may be shorter than `shortest`;
+    the last window ends early enough that it isn't shorter than half a second, where the chunks' lengths allow it.
 
     Args:
         total: samples of the recording.
@@ -55,7 +61,8 @@ def find_cuts(
     cuts: list[Cut] = []
     start = 0
     while total - start > longest:
-        cuts.append(_cut(start + shortest, start + longest, silences, quietest))
+        last = max(start + shortest, min(start + longest, total - CRUMB))
+        cuts.append(_cut(start + shortest, last, silences, quietest))
         start = cuts[-1].at
     return cuts
 
