@@ -105,7 +105,8 @@ def surroundings(
     """Gather what the plan must know besides the log and the wishes."""
     artifacts = Artifacts(shop.home.artifacts(state.pipeline_id))
     outputs = {ref.path: ref for stage in state.attempts.values() for attempt in stage for ref in attempt.outputs}
-    missing = {path for path, ref in outputs.items() if not artifacts.looks_whole(ref)}
+    answers = [call.response for call in state.calls.values() if call.started.billable and call.response]
+    missing = {ref.path for ref in (*outputs.values(), *answers) if not artifacts.looks_whole(ref)}
     missing |= {path for path in state.lost if path in outputs and not artifacts.is_whole(outputs[path])}
     if delivered is not None:
         missing |= _damaged_exports(artifacts, outputs.values(), delivered)

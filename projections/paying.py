@@ -35,18 +35,21 @@ def before_paying(step: StagePlan, state: PipelineState, around: Surroundings) -
     if engine is None or not engine.billable:
         return step
     calls = believed_calls(step, state)
+    lost = _lost(calls, around)
     units = around.units.get(step.stage)
-    price = stage_price(engine, units, _duration_s(state, around), calls, around.limits, around.rates)
+    there = [call for call in calls if call.id not in lost]
+    price = stage_price(engine, units, _duration_s(state, around), there, around.limits, around.rates)
     step = changed(step, price=price)
     if step.decision != RUN:
         return step
     if state.uncertain:
         return changed(step, decision=ASK, reason=f"{step.reason}; {_loss(state)}")
     wanted = {unit.request for unit in units} if units and all(unit.request for unit in units) else None
-    doubtful = [call for call in _of_this_step(step, state, wanted) if call.in_doubt or call.is_unusable]
+    concerned = _of_this_step(step, state, wanted)
+    doubtful = [call for call in concerned if call.in_doubt or call.is_unusable or call.id in lost]
     if doubtful and not engine.reconciles and (question := _question(doubtful, price, state, around)):
         return changed(step, decision=ASK, reason=question)
-    accepted = [call for call in _of_this_step(step, state, wanted) if call.is_accepted]
+    accepted = [call for call in concerned if call.is_accepted]
     if accepted:
         jobs = ", ".join(str(call.job_id) for call in accepted)
         return changed(step, decision=ADOPT, reason=f"job {jobs} was accepted; its result is fetched")
@@ -66,6 +69,13 @@ def refreshed_since(step: StagePlan, state: PipelineState) -> int:
     """Return the attempt up to which answers don't count: for a refresh the last that succeeded, else none."""
     attempts = state.attempts.get(step.stage, ()) if step.cause == REFRESH else ()
     return max((attempt.number for attempt in attempts if attempt.status == SUCCEEDED), default=0)
+
+
+def _lost(calls: Iterable[Call], around: Surroundings) -> set[str]:
+    """Return the ids of calls whose answers were stored and are gone: what these cost has to be paid again."""
+    answered = [(call, call.response.path) for call in calls if call.status == SUCCEEDED and call.response]
+    whole = {call.request for call, path in answered if path not in around.missing}
+    return {call.id for call, path in answered if path in around.missing and call.request not in whole}
 
 
 def money_notes(

@@ -82,6 +82,49 @@ def test_an_answer_that_was_stored_and_not_recorded_is_found_and_charged_once(pa
     assert set(paid.charged().values()) == {1}
 
 
+class BeforeTheEnd(DyingStorage):
+    """A log that dies when the transcription has every answer and is about to say that it succeeded."""
+
+    def open_log(self, path: str, *, create: bool) -> LogFile:
+        file = super().open_log(path, create=create)
+        append = file.append
+
+        def dying(data: bytes) -> int:
+            if b'"type":"stage.succeeded"' in data and b'"stage":"transcription"' in data:
+                raise Crash
+            return append(data)
+
+        file.append = dying  # type: ignore[method-assign] # the wrapped file is this one's own
+        return file
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("in_doubt", ["auto", "repeat", "ask"])
+def test_an_answer_whose_file_is_gone_is_priced_and_paid_again_as_far_as_the_user_lets_it(
+    paid: Paid, in_doubt: str
+) -> None:
+    """All were answered, so that a plan that counts what was lost as there would announce nothing."""
+    with pytest.raises(Crash):
+        paid.run(paid.shop(storage=BeforeTheEnd()))
+    state = paid.state(paid.shop())
+    answers = [
+        call.response for call in state.calls.values() if call.response and call.started.model == "whisper-1"
+    ]
+    (paid.folder / "home" / "artifacts" / state.pipeline_id / answers[0].path).unlink()
+    result = paid.run(paid.shop(limits=Limits(in_doubt=in_doubt)))
+    assert result is not None
+    assert result.outcome == ("needs_decision" if in_doubt == "ask" else "completed")
+    assert sum(paid.charged().values()) == 1 + len(answers) + (in_doubt != "ask")
+    assert repeats(result.state) == (in_doubt != "ask")
+    paid.require_balanced(result.state)
+    assert "budget.exceeded" not in _types(paid)
+
+
+def _types(paid: Paid) -> list[str]:
+    (pipeline,) = paid.shop().store.pipelines()
+    return [record.type for record in paid.shop().store.read(pipeline).records]
+
+
 class FullLog(PosixStorage):
     """A disk that has no room for the log any more once the first answer is to be recorded."""
 
