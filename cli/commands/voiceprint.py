@@ -24,7 +24,6 @@ from cli.signals import stop_on_signals
 from cli.wiring import workshop_of
 from eventlog.errors import EvtError
 from pipeline import runner, voiceprint_run
-from pipeline.audio.convert import stated_s
 from pipeline.look import Look, look
 from pipeline.providers.diarize_pyannoteai import VOICEPRINT_S
 from pipeline.providers.voiceprints import Voiceprint, Voiceprints, name_problem, voiceprint_id
@@ -146,12 +145,19 @@ def _job(shop: Workshop, name: str, recording: Recording) -> _Job:
     return _Job(name, recording, seen, voiceprint_run.plan_of(shop, seen.state, recording, frozenset()))
 
 
+def _stated_s(job: _Job) -> float | None:
+    """Return how long the recording says it is."""
+    from pipeline.audio.convert import stated_s
+
+    return stated_s(job.recording.path)
+
+
 def _nowhere(*_: Any) -> None:
     """Nothing is delivered."""
 
 
 def _require_unblocked(job: _Job, written: str) -> None:
-    if (stated := stated_s(job.recording.path)) is not None:
+    if (stated := _stated_s(job)) is not None:
         require_short(stated)
     if job.plan.blocked:
         raise BlockedError(f"Nothing was begun: {job.plan.blocked[0].reason}.")
@@ -172,7 +178,7 @@ def _terms(shop: Workshop, job: _Job) -> list[str]:
     if step.reused is not None:
         cost = "It was made of this recording before, so nothing is sent and it costs nothing."
     else:
-        seconds = stated_s(job.recording.path) or VOICEPRINT_S
+        seconds = _stated_s(job) or VOICEPRINT_S
         price = step.price.expected if step.price else engine.price.expected(seconds) if engine.price else None
         costs = "nothing, as it is a server of yours" if not engine.billable else _amount(price)
         cost = f"The sound goes to pyannoteAI ({printable(engine.origin)}), which costs {costs}."

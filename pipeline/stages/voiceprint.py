@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pipeline.artifacts import Artifacts
-from pipeline.audio.voice_activity import speech_intervals
 from pipeline.errors import SourceRejectedError
 from pipeline.inputs import audio_of, pcm_digests
 from pipeline.providers.diarize_pyannoteai import VOICEPRINT_S
@@ -25,6 +24,8 @@ def run(work: StageWork, providers: Providers) -> StageResult:
     Raises:
         SourceRejectedError: the recording is too long, or nobody speaks; nothing was sent.
     """
+    from pipeline.audio.voice_activity import speech_intervals
+
     converted = work.inputs[AUDIO_CONVERSION]
     require_short(converted.metadata["duration_s"])
     if not speech_intervals(audio_of(converted, work.artifacts).mix, work.check):
