@@ -58,7 +58,7 @@ class Evt:
         """Start a command and return its process."""
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
         return subprocess.Popen(
-            [*START, *map(str, arguments)], cwd=self.work, env=self.environment(), text=True, **pipes
+            [*START, *map(str, arguments)], cwd=self.work, text=True, **{"env": self.environment(), **pipes}
         )
 
     def lines_of(self, *arguments: str | Path) -> Iterator[str]:
