@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PYANNOTE_VENV ?= .venv-pyannote
+COMPATIBLE_VENV ?= .venv-compatible
 PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
 
 PROOF = $(BIN)/python -m proofs
 
-.PHONY: check lint test pyannote demo accuracy bench proofs nightly mutants fuzz docs clean
+.PHONY: check lint test pyannote compatible demo accuracy bench proofs nightly mutants fuzz docs clean
 
 check: lint  ## lint, types and the fast tests: 20 seconds
 	HYPOTHESIS_PROFILE=quick $(PYTEST) -m "not slow"
@@ -22,6 +23,11 @@ test: $(VENV)/installed  ## all tests: 3 minutes on two cores
 
 pyannote: $(PYANNOTE_VENV)/installed  ## the tests that need pyannote.audio and torch, in an environment of 6 GB
 	OMP_NUM_THREADS=1 $(PYANNOTE_VENV)/bin/python -m pytest -n 0 tests/test_diarize_pyannote.py
+
+compatible: $(VENV)/installed  ## a run at a server that somebody else wrote, in an environment of 0.5 GB
+	$(PYTHON) -m venv $(COMPATIBLE_VENV)
+	-$(COMPATIBLE_VENV)/bin/python $(WHEELS) "faster-whisper-server==0.0.3" "av<19"
+	$(PROOF).compatible --server $(COMPATIBLE_VENV)/bin/python
 
 demo: $(VENV)/installed  ## a run that fails at a rate limit, and goes on
 	$(BIN)/python samples/demo.py $(BIN)/evt
@@ -67,7 +73,8 @@ fuzz: $(VENV)/installed  ## hostile bytes, guided by coverage, for an hour; need
 docs: $(VENV)/installed  ## write the generated pages again
 	$(BIN)/python docs/generate.py
 
-PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-binary evt-transcribe -e
+WHEELS = -m pip install --quiet --disable-pip-version-check --only-binary :all:
+PIP_INSTALL = $(WHEELS) --no-binary evt-transcribe -e
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -80,4 +87,4 @@ $(PYANNOTE_VENV)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PYANNOTE_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PYANNOTE_VENV) $(COMPATIBLE_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

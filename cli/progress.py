@@ -80,6 +80,8 @@ class LiveReporter(PlainReporter):
         with suppress(OSError):
             self._bars.start()
         super().stage_started(step, attempt)
+        if step.stage in self._tasks:  # begun anew, since what it learned changed the plan
+            self._bars.remove_task(self._tasks[step.stage])
         self._tasks[step.stage] = self._bars.add_task(step.stage, total=None)
 
     def stage_progress(self, stage: str, done_s: float, total_s: float) -> None:

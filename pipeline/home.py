@@ -46,6 +46,11 @@ class Home(Value):
         return self.root / "pace"
 
     @property
+    def probed(self) -> Path:
+        """Disposable: what was found out about models of servers, with the day; believed for a month."""
+        return self.root / "probed.json"
+
+    @property
     def voiceprints(self) -> Path:
         """Voices that the user lets be recognised; may not exist."""
         return self.root / "voiceprints"

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 from eventlog.errors import LogGoneError, LogNotFoundError
 from eventlog.reader import Tail, Verdict
 from pipeline.artifacts import Artifacts
+from pipeline.probed import recalled
 from pipeline.recordings import Recording
 from pipeline.stages import transcription
 from pipeline.stages.diarization import diarization_request
@@ -91,6 +92,12 @@ def look(shop: Workshop, pipeline: str, recording: Recording | None, named: Name
     options = resolve_options(named, state)
     around = surroundings(shop, state, options, recording, delivered(state, options))
     plan = planned(shop, state, options, around, named.refresh | state.to_refresh)
+    if known := recalled(shop.home.probed, shop.today, plan, state):
+        expected = evolve(state, probed=(*state.probed, *known))
+        around = surroundings(shop, expected, options, recording, delivered(state, options))
+        plan = planned(shop, expected, options, around, named.refresh | state.to_refresh)
+        notes = (f"What {event.model} at {event.origin} can do is known from an earlier run." for event in known)
+        plan = evolve(plan, notes=(*plan.notes, *notes))
     return Look(pipeline, state, verdict, options, plan, resets=named.reset and bool(state.named))
 
 

@@ -12,14 +12,21 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from eventlog.errors import EvtError, LogError
 from pipeline.answers import settle_open_calls
 from pipeline.artifacts import Artifacts
-from pipeline.errors import ArtifactMismatchError, ArtifactMissingError, ReplanError, StoppedError
+from pipeline.errors import (
+    ArtifactMismatchError,
+    ArtifactMissingError,
+    ProviderError,
+    ReplanError,
+    StoppedError,
+)
 from pipeline.look import Delivered, Look, input_of, planned, surroundings, with_recording
 from pipeline.obtaining import Counter
+from pipeline.probed import forget, recalled, remember
 from pipeline.recorder import Recorder
 from pipeline.recordings import Recording, recordable_name
 from pipeline.stages import STAGE_FUNCTIONS
@@ -165,8 +172,12 @@ class ActiveRun:
         settle_open_calls(self.recorder, self.artifacts)
 
     def opening(self, state: PipelineState) -> Sequence[Event]:
-        """Return what says that a run begins."""
-        return (self._run_started(self.plan(state)),)
+        """Return what says that a run begins; what the home knows of a server goes before the plan that uses it."""
+        plan = self.plan(state)
+        known = recalled(self.shop.home.probed, self.shop.today, plan, state)
+        if known:
+            plan = self.plan(evolve(state, probed=(*state.probed, *known)))
+        return (*known, self._run_started(plan))
 
     def closing(self, outcome: str, start_s: float) -> Sequence[Event]:
         """Return what says that it ended."""
@@ -284,9 +295,10 @@ class ActiveRun:
         for stage in [name for name, future in self.running.items() if future in done]:
             self.tried.add(stage)
             self.running.pop(stage).result()
+            if stage not in self.replan:
+                self.reporter.stage_ended(self.state.attempts[stage][-1])
             self.tried -= self.replan
             self.replan.clear()
-            self.reporter.stage_ended(self.state.attempts[stage][-1])
 
     def _attempt(self, work: StageWork) -> None:
         """Do one attempt and record how it ended; only a log that can't be written gets out of here."""
@@ -301,9 +313,12 @@ class ActiveRun:
         except StoppedError:
             event = StageInterrupted(stage, number)
         except ReplanError:
+            remember(self.shop.home.probed, self.shop.today, self.state.probed[-1])
             self.replan.add(stage)
             event = StageInterrupted(stage, number)
         except (EvtError, OSError, MemoryError) as error:
+            if isinstance(error, ProviderError) and error.code == "unsupported" and work.step.engine is not None:
+                forget(self.shop.home.probed, self.shop.today, work.step.engine)
             event = StageFailed(stage, number, _recorded_error(error), self._since(start_s))
         except Exception as error:
             # Recorded like any failure, so that neither the log nor a batch breaks off; told to the caller.

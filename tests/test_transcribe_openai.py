@@ -457,6 +457,14 @@ def test_a_server_that_is_known_to_give_no_times_may_give_none():
     assert texts(heard({"text": "One."}, must_time=False)) == [("One.", None, None)]
 
 
+@pytest.mark.parametrize("segment", [{"end": 40.0}, {"start": 3.0, "end": 1.0}, {"end": None}])
+def test_times_of_segments_that_cannot_be_right_are_left_aside_only_where_none_are_needed(segment):
+    body = verbose(words=None, segments=[{"start": 0.0, "end": 2.0, "text": " One, two."} | segment])
+    assert texts(heard(body, must_time=False)) == [("One,", None, None), ("two.", None, None)]
+    with pytest.raises(ProviderError):
+        heard(body)
+
+
 @pytest.mark.parametrize(
     ("form", "body"),
     [

@@ -183,14 +183,28 @@ def _words(found: Mapping[str, Any], text: str, asked: Asked) -> tuple[Sequence[
     words = [word for item in listed if (word := _word(item))]
     if words:
         return with_times(text, _in_order(words, asked)), metadata
-    parts = [_segment(segment) for segment in segments]
-    if split_text(text) and any(split_text(part.text) for part in parts):
-        spans = _in_order([part for part in parts if split_text(part.text)], asked)
-        spread = [word for part in spans for word in between(split_text(part.text), part.start_s, part.end_s)]
+    spread = _spread(segments, asked) if split_text(text) else []
+    if spread:
         return with_times(text, spread), metadata
     if asked.format == VERBOSE and asked.must_time and split_text(text):
         raise _UnusableError("it has a text and neither words nor segments")
     return [Word(token) for token in split_text(text)], metadata
+
+
+def _spread(segments: Sequence[Mapping[str, Any]], asked: Asked) -> list[Word]:
+    """Return the words of segments with times between those of the segment; none where nothing was said.
+
+    Where no times are needed, those that can't be right are left aside: some models put a segment's end far behind
+    the sound's, and the text is as good as without them.
+    """
+    try:
+        parts = [part for segment in segments if split_text((part := _segment(segment)).text)]
+        spans = _in_order(parts, asked)
+    except _UnusableError:
+        if asked.must_time:
+            raise
+        return []
+    return [word for part in spans for word in between(split_text(part.text), part.start_s, part.end_s)]
 
 
 def _diarized(found: Mapping[str, Any], text: str, language: str | None, asked: Asked) -> Heard:

@@ -30,21 +30,30 @@ def probe(work: StageWork, providers: Providers, piece: Piece) -> None:
     start = piece.chunk.start
     sound = sound_of(piece, start, min(piece.chunk.end, start + round(PROBE_S * _RATE_HZ)))
     refused = ProviderError("It takes no kind of request that evt knows.", provider=engine.name, code="unsupported")
-    for facts in remote.trials():
-        request = remote_request(engine, remote, "probe", sound, Wish(work.step.options, facts), only_once=True)
-        if _is_refused(work, request):
-            continue
+    ways = [
+        (facts, remote_request(engine, remote, "probe", sound, Wish(work.step.options, facts), only_once=True))
+        for facts in remote.trials()
+    ]
+    # Where all were refused something else was wrong, such as a page to sign in; each run tries them again.
+    for facts, request in [way for way in ways if not _is_refused(work, way[1])] or ways:
         try:
             work.answers([request], concurrency=1)
         except ProviderError as error:
-            if not (error.kind == PAID_UNUSABLE or (error.kind == REJECTED and error.code == "unsupported")):
+            if not _means_another_way(error):
                 raise
             refused = error
             continue
         found = dict(remote.judge(_body(work, request), facts))
         work.recorder.record(EngineProbed(engine.name, engine.origin, engine.model or "", found))
+        gives = "words with times" if found.get("word_times") else "text whose words have no times of their own"
+        work.reporter.stage_note(work.step.stage, f"tried {engine.model} at {engine.origin}: it gives {gives}")
         raise ReplanError("what the engine can do was found out")
     raise refused
+
+
+def _means_another_way(error: ProviderError) -> bool:
+    """Say whether a server may well take another kind of request; some don't say what they dislike in one."""
+    return error.kind == PAID_UNUSABLE or (error.kind == REJECTED and error.code in {"unsupported", "refused"})
 
 
 def _is_refused(work: StageWork, request: Request) -> bool:
