@@ -148,7 +148,7 @@ def prove(*, kills: int, seed: int) -> Tally:
     totals = Totals(kills)
     chance = random.Random(seed)
     recordings = [_make_recording(folder / f"talk{number}.wav", chance) for number in range(RECORDINGS)]
-    wanted = [_undisturbed(folder, name, recording) for name in ENGINES for recording in recordings]
+    undisturbed = Undisturbed(folder)
     numbers = iter(range(1_000_000))
     lock = threading.Lock()
 
@@ -157,7 +157,9 @@ def prove(*, kills: int, seed: int) -> Tally:
             with lock:
                 number = next(numbers)
             try:
-                _live(folder / str(number), wanted, random.Random(f"{seed} {number}"), totals)
+                mine = random.Random(f"{seed} {number}")
+                wanted = undisturbed.wanted(mine.choice(list(ENGINES)), mine.choice(recordings))
+                _live(folder / str(number), wanted, mine, totals)
             except BaseException:
                 totals.stop()
                 raise
@@ -168,6 +170,22 @@ def prove(*, kills: int, seed: int) -> Tally:
         worker.result()
     shutil.rmtree(folder)
     return totals.tally
+
+
+@define
+class Undisturbed:
+    """Runs that nothing disturbs, each made when it is first wanted."""
+
+    folder: Path
+    _made: dict[tuple[str, Path], Wanted] = field(factory=dict)
+    _lock: threading.Lock = field(factory=threading.Lock)
+
+    def wanted(self, engine: str, recording: Path) -> Wanted:
+        """Return what such a run gives and takes."""
+        with self._lock:
+            if (engine, recording) not in self._made:
+                self._made[engine, recording] = _undisturbed(self.folder, engine, recording)
+            return self._made[engine, recording]
 
 
 def _undisturbed(folder: Path, engine: str, recording: Path) -> Wanted:
@@ -187,13 +205,12 @@ def _undisturbed(folder: Path, engine: str, recording: Path) -> Wanted:
     return Wanted(engine, recording, options, life.transcripts(), time.monotonic() - begun_s)
 
 
-def _live(folder: Path, wanted: list[Wanted], chance: random.Random, totals: Totals) -> None:
+def _live(folder: Path, chosen: Wanted, chance: random.Random, totals: Totals) -> None:
     """Kill the runs of one pipeline, then let it end.
 
     Raises:
         BrokenPromiseError: it names the pipeline's folder, which is kept.
     """
-    chosen = chance.choice(wanted)
     with _services() as services:
         life = _Life(folder, chosen, services, in_doubt=chance.choice(("auto", "repeat", "repeat")))
         try:
