@@ -23,7 +23,7 @@ def stop_on_signals(shop: Workshop) -> list[int]:
             _tell("left at once; `evt run` goes on from what is recorded." + _in_doubt(shop))
             os._exit(TERMINATED if number == signal.SIGTERM else INTERRUPTED)
         again = "Ctrl-C again" if number == signal.SIGINT else "again"
-        _tell(f"stopping; what is finished is kept{_awaited(shop)} ({again}: leave at once)")
+        _tell(f"stopping; what is finished is kept{_awaited(shop)}{_fetched_later(shop)} ({again}: leave at once)")
         shop.providers.close()
 
     signal.signal(signal.SIGINT, on_signal)
@@ -39,6 +39,14 @@ def _awaited(shop: Workshop) -> str:
     number = "a paid call" if len(calls) == 1 else f"{len(calls)} paid calls"
     worth = f", up to {cost}" if cost else ""
     return f"; waiting up to {shop.ledger.grace_s:.0f} s for {number} under way{worth}"
+
+
+def _fetched_later(shop: Workshop) -> str:
+    jobs = shop.ledger.jobs()
+    if not jobs:
+        return ""
+    named = "a job that was accepted is" if jobs == 1 else f"{jobs} jobs that were accepted are"
+    return f"; {named} fetched by the next run"
 
 
 def _in_doubt(shop: Workshop) -> str:

@@ -33,6 +33,7 @@ class Ledger:
     _begun: list[tuple[Recorder, str]] = field(factory=list, init=False)
     _repeated: list[tuple[Recorder, str]] = field(factory=list, init=False)
     _under_way: dict[tuple[str, str], Money | None] = field(factory=dict, init=False)
+    _accepted: set[tuple[str, str]] = field(factory=set, init=False)
     _stopped_s: float | None = field(default=None, init=False)
     _urgent: bool = field(default=False, init=False)
 
@@ -49,9 +50,16 @@ class Ledger:
                 self._under_way[recorder.state.pipeline_id, started.call] = money_from(started.at_most)
             recorder.record(started)
 
+    def accepted(self, recorder: Recorder, call_id: str) -> None:
+        """Note that a call became a job: it can be fetched at any time, so that a stop needn't wait for it."""
+        with self._lock:
+            self._accepted.add((recorder.state.pipeline_id, call_id))
+            self._under_way.pop((recorder.state.pipeline_id, call_id), None)
+
     def ended(self, recorder: Recorder, call_id: str) -> None:
         """Note that nothing of a call is under way any more."""
         with self._lock:
+            self._accepted.discard((recorder.state.pipeline_id, call_id))
             self._under_way.pop((recorder.state.pipeline_id, call_id), None)
 
     def repeat(self, recorder: Recorder, call: Call, reason: str) -> bool:
@@ -96,6 +104,10 @@ class Ledger:
         Takes no lock: a signal handler asks, perhaps of a thread that holds it.
         """
         return dict(self._under_way)
+
+    def jobs(self) -> int:
+        """Return how many accepted jobs are waited for; takes no lock, as `under_way`."""
+        return len(self._accepted)
 
     def _require_within(self, recorder: Recorder, started: CallStarted) -> None:
         state, cost = recorder.state, money_from(started.at_most)

@@ -109,6 +109,7 @@ class _Line:
     def accepted(self, job_id: str, expires_at: str | None = None) -> None:
         self.calls.recorder.record(CallAccepted(self.call_id, job_id, expires_at))
         self.is_settled = True
+        self.calls.counter.ledger.accepted(self.calls.recorder, self.call_id)
         if self.release is not None:
             self.release()
 
@@ -331,6 +332,7 @@ class Obtaining:
         assert isinstance(remote.provider, RemoteJobs), "only services accept jobs"
         provider, job = remote.provider, str(call.job_id)
         line = _Line(self.calls, call.id, self._doing, is_settled=True)
+        self.counter.ledger.accepted(self.calls.recorder, call.id)
         return self._take(line, lambda: provider.adopt(job, remote.sound, remote.wish, line))
 
     def _settle(self, call: Call) -> str | None:

@@ -66,7 +66,7 @@ class Watch:
 
     process: subprocess.Popen[str]
     seen: set[bytes] = field(factory=set)
-    children: set[str] = field(factory=set)
+    environments: set[bytes] = field(factory=set)
 
     def look(self) -> None:
         waiting = [str(self.process.pid)]
@@ -76,8 +76,7 @@ class Watch:
             with suppress(OSError):
                 self.seen.add((proc / "cmdline").read_bytes())
                 if pid != str(self.process.pid):
-                    self.children.add(pid)
-                    self.seen.add((proc / "environ").read_bytes())
+                    self.environments.add((proc / "environ").read_bytes())
                 for task in (proc / "task").iterdir():
                     waiting += (task / "children").read_text().split()
 
@@ -117,7 +116,7 @@ class Canaries(Evt):
         self.openai, self.jobs = openai, jobs
         self.printed: list[str] = []
         self.processes: set[bytes] = set()
-        self.children: set[str] = set()
+        self.environments: set[bytes] = set()
         (folder / "tmp").mkdir()
         (self.work / FOLDER).mkdir()
         self.home.mkdir(mode=0o700)
@@ -146,13 +145,13 @@ class Canaries(Evt):
             out.seek(0)
             self.printed.append(out.read())
         self.processes |= watch.seen
-        self.children |= watch.children
+        self.environments |= watch.environments
         return process.returncode
 
     def asked_afterwards(self, *more: tuple[str, ...]) -> None:
         """Let every command say what it knows."""
         commands = [("list", "--json"), ("config",), ("config", "--json"), ("providers",), ("doctor",), ("cost",)]
-        commands += [("cost", "--in-doubt"), ("tail", "-n", "1000"), *more]
+        commands += [("cost", "--json"), ("tail", "-n", "1000"), *more]
         for command in commands:
             done = self(*command, code=None)
             self.printed += [done.stdout, done.stderr]
@@ -220,7 +219,7 @@ def test_no_failure_of_a_transcriber_leaves_its_key_anywhere(canaries: Canaries)
     engines = ("--diarizer", "none", "--transcriber", "openai", "--model", "whisper-1")
     assert canaries.watched("run", *recordings, *engines, *CHATTY) != 0
     assert sum(canaries.openai.faults.hits.values()) == len(faults), "each of them happened"
-    pipelines = [path.parent.name for path in canaries.home.glob("logs/*/*.jsonl")]
+    pipelines = [path.stem for path in canaries.home.glob("logs/*/*.jsonl")]
     assert len(pipelines) == len(faults)
     shown = [(command, pipelines[0], *more) for command, *more in (["show"], ["show", "--json"], ["validate"])]
     canaries.asked_afterwards(*shown, ("replay", pipelines[0], "--json"), ("plan", recordings[0], *engines))
@@ -270,7 +269,9 @@ def test_no_failure_of_a_diarizer_leaves_its_key_or_an_upload_s_address_anywhere
     for address in jobs.signed:
         path, _, query = address.partition("?X-Amz-Signature=")
         canaries.require_none_of(path.rpartition("/")[2], query)
-    assert canaries.children, "the transcriber's processes were looked at"
+    assert canaries.environments, "the transcriber's processes were looked at"
+    inherited = b"".join(canaries.environments)
+    assert [form for form in forms(PYANNOTE_KEY) if form.encode() in inherited] == [], "a file's key is passed on"
     assert PYANNOTE_KEY.encode() in jobs.heard
     assert [name for name in (NAME, FOLDER) for form in forms(name) if form.encode() in jobs.heard] == []
 

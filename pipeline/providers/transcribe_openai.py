@@ -92,7 +92,7 @@ class OpenAITranscriber:
         self._own = endpoint_of(str(services.service(SERVICE)["url"]), source="services.toml")
         self._endpoint = endpoint_of(access.url, source=access.source) if access.url else self._own
         self.chunk_s = terms_of(services, model).chunk_s
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler closes, perhaps in the middle of the same
         self._client: openai.OpenAI | None = None
         self._under_way = 0
         self._closed = False
