@@ -65,21 +65,17 @@ class Outcome:
             self._take_failures(result)
         elif result.outcome == runner.NEEDS_DECISION:
             waits = (*result.plan.blocked, *result.plan.asks)
-            self.error = printable(reasons(waits)) if waits else self._decisions(result)
-            self.is_in_doubt = not waits and "in_doubt" in _codes(result)
+            said = [error.message for error in result.failures.values()]
+            self.error = printable(" ".join([*said, *([f"{reasons(waits)}."] if waits else [])]))
+            self.is_in_doubt = any(error.code == "in_doubt" for error in result.failures.values())
             self.is_in_doubt |= any(IN_DOUBT_REMEDY in step.reason for step in result.plan.asks)
-
-    def _decisions(self, result: RunResult) -> str:
-        """Return what waits for the user, in the words that the log has."""
-        errors = [point.error for point in result.state.checkpoints.values() if point.error]
-        return printable(" ".join(error.message for error in errors))
 
     def _take_failures(self, result: RunResult) -> None:
         """Say what failed and, unless it is the recording itself, that the same command goes on from there."""
-        errors = [(point.stage, point.error) for point in result.state.checkpoints.values() if point.error]
-        causes = "; ".join(f"{stage}: {printable(error.message).rstrip('.')}" for stage, error in errors)
+        errors = result.failures
+        causes = "; ".join(f"{stage}: {printable(error.message).rstrip('.')}" for stage, error in errors.items())
         self.error = f"{causes or 'a stage failed'}."
-        if errors and all(error.code == "source_rejected" for _, error in errors):
+        if errors and all(error.code == "source_rejected" for error in errors.values()):
             self.code = REFUSED
         else:
             self.error += f" What is done is kept; `evt run {result.pipeline}` goes on from there."
@@ -120,10 +116,6 @@ class Outcome:
             "notes": self.notes,
             "error": self.error,
         }
-
-
-def _codes(result: RunResult) -> set[str]:
-    return {point.error.code for point in result.state.checkpoints.values() if point.error}
 
 
 def reasons(steps: Iterable[StagePlan]) -> str:

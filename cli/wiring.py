@@ -21,7 +21,6 @@ from pipeline.providers.registry import Providers
 from pipeline.providers.remote import Access
 from pipeline.providers.services import load_services
 from pipeline.workshop import Identity, Workshop
-from projections.limits import NO_LIMITS, Limits
 
 _DECIDING_PACKAGES = (
     *("av", "ctranslate2", "faster-whisper", "numpy", "pocketsphinx", "pyannote.audio", "pydub"),
@@ -36,20 +35,13 @@ def open_store(home: Home, *, unsafe_fs: bool = False) -> Store:
     return Store(str(home.logs), unsafe_fs=unsafe_fs)
 
 
-def make_workshop(
-    home: Home,
-    stop: threading.Event,
-    *,
-    unsafe_fs: bool = False,
-    limits: Limits = NO_LIMITS,
-    access: Mapping[str, Access] | None = None,
-) -> Workshop:
-    """Return everything that a run needs, for real.
+def workshop_of(settings: Settings, *, unsafe_fs: bool = False) -> Workshop:
+    """Return everything that a run with these settings needs, for real.
 
     Raises:
         ServicesFileError: the home's file of prices and models can't be understood.
     """
-    access = access or {}
+    home, access = settings.home, settings.access
     providers = make_providers(home, access)
     return Workshop(
         home=home,
@@ -58,18 +50,11 @@ def make_workshop(
         identity=identity(),
         clock_s=time.monotonic,
         new_run_id=new_run_id,
-        stop=stop,
-        ledger=Ledger(limits, providers.services.rates, time.monotonic),
+        stop=threading.Event(),
+        ledger=Ledger(settings.limits, providers.services.rates, time.monotonic),
         pace=Pace(home.pace, time.time),
         per_minute={name: item.requests_per_minute for name, item in access.items() if item.requests_per_minute},
         today=datetime.now(UTC).date().isoformat(),
-    )
-
-
-def workshop_of(settings: Settings, *, unsafe_fs: bool = False) -> Workshop:
-    """Return everything that a run with these settings needs."""
-    return make_workshop(
-        settings.home, threading.Event(), unsafe_fs=unsafe_fs, limits=settings.limits, access=settings.access
     )
 
 

@@ -28,7 +28,7 @@ from pipeline.errors import (
     ProviderError,
     StoppedError,
 )
-from pipeline.obtaining import TOO_LONG, Counter, Obtaining
+from pipeline.obtaining import TOO_LONG, CallTools, Obtaining
 from pipeline.providers.base import Answer
 from pipeline.recorder import Recorder
 from pipeline.requests import Request
@@ -51,7 +51,7 @@ class Calls:
     folder: AttemptFolder
     artifacts: Artifacts
     recorder: Recorder
-    counter: Counter
+    tools: CallTools
     stops: tuple[threading.Event, ...]
     _numbers: int = field(default=0, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
@@ -185,7 +185,7 @@ class Calls:
             raise self._halt[0]
 
     def _obtain(self, request: Request) -> Answer:
-        answer = Obtaining(self, request, self.counter).obtain()
+        answer = Obtaining(self, request, self.tools).obtain()
         if request.done is not None:
             request.done()
         return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eventlog.errors import EvtError
+from projections.events import EngineProbed
 from projections.failures import LOCAL
 
 
@@ -78,7 +79,11 @@ class ServicesFileError(PipelineError):
 
 
 class ReplanError(PipelineError):
-    """Something was learned that the plan relies on; the stage ends, and the plan is made again."""
+    """What an engine can do was found out, and recorded; the stage ends, and the plan is made again."""
+
+    def __init__(self, found: EngineProbed) -> None:
+        super().__init__("what the engine can do was found out")
+        self.found = found
 
 
 class VoiceprintError(PipelineError):

@@ -19,7 +19,39 @@ from projections.events import BudgetExceeded, CallResolved, CallStarted
 from projections.failures import REPEATED
 from projections.limits import REPEAT, Limits
 from projections.money import Money, Rates, money_from
-from projections.state import Call, PipelineState
+from projections.prices import begun_with
+from projections.state import Call
+
+
+@define
+class _Entries:
+    """Calls of this invocation: those of pipelines that are being worked on, and what the others came to."""
+
+    closed: list[Money | None] = field(factory=list)
+    _open: dict[str, tuple[Recorder, set[str]]] = field(factory=dict)
+
+    def add(self, recorder: Recorder, call_id: str) -> None:
+        self._open.setdefault(recorder.run + recorder.state.pipeline_id, (recorder, set()))[1].add(call_id)
+
+    def calls(self) -> list[Call]:
+        """Return the calls of open pipelines as they are now."""
+        return [call for recorder, ids in self._open.values() for call in _of(recorder, ids)]
+
+    def close(
+        self,
+        recorder: Recorder,
+        amounts: Callable[[Iterable[Call]], list[Money | None]],
+        total: Callable[[Iterable[Money | None]], Money | None],
+    ) -> None:
+        """Replace the calls of a pipeline by one sum; None where it is unknown."""
+        _, ids = self._open.pop(recorder.run + recorder.state.pipeline_id, (recorder, set()))
+        if ids:
+            self.closed = [total([*self.closed, *amounts(_of(recorder, ids))])]
+
+
+def _of(recorder: Recorder, ids: Iterable[str]) -> list[Call]:
+    calls = recorder.state.calls
+    return [calls[call_id] for call_id in ids if call_id in calls]
 
 
 @define
@@ -30,8 +62,8 @@ class Ledger:
     rates: Rates
     clock_s: Callable[[], float]
     _lock: threading.RLock = field(factory=threading.RLock, init=False)
-    _begun: list[tuple[Recorder, str]] = field(factory=list, init=False)
-    _repeated: list[tuple[Recorder, str]] = field(factory=list, init=False)
+    _begun: _Entries = field(factory=_Entries, init=False)
+    _repeated: _Entries = field(factory=_Entries, init=False)
     _under_way: dict[tuple[str, str], Money | None] = field(factory=dict, init=False)
     _accepted: set[tuple[str, str]] = field(factory=set, init=False)
     _stopped_s: float | None = field(default=None, init=False)
@@ -46,7 +78,7 @@ class Ledger:
         with self._lock:
             if started.billable:
                 self._require_within(recorder, started)
-                self._begun.append((recorder, started.call))
+                self._begun.add(recorder, started.call)
                 self._under_way[recorder.state.pipeline_id, started.call] = money_from(started.at_most)
             recorder.record(started)
 
@@ -66,14 +98,20 @@ class Ledger:
         """Say whether a call that may be paid already is sent once more; if so, that is recorded first."""
         with self._lock:
             calls = recorder.state.calls
-            expected = _expected(recorder.state, call)
-            earlier = [at_stake(other) for other in _calls(self._repeated)]
+            expected = begun_with(recorder.state, call.started.stage)
+            earlier = [*self._repeated.closed, *(at_stake(other) for other in self._repeated.calls())]
             verdict = may_repeat(call, calls.values(), self.limits, self.rates, expected, earlier)
             if verdict.may_repeat:
                 evidence = {**verdict.evidence, "reason": reason}
                 recorder.record(CallResolved(call.id, REPEATED, "policy", evidence))
-                self._repeated.append((recorder, call.id))
+                self._repeated.add(recorder, call.id)
             return verdict.may_repeat
+
+    def close(self, recorder: Recorder) -> None:
+        """Keep of a pipeline whose run is over no more than what it comes to."""
+        with self._lock:
+            self._begun.close(recorder, committed, self.sum_of)
+            self._repeated.close(recorder, lambda calls: [at_stake(call) for call in calls], self.sum_of)
 
     def let_repeat(self) -> None:
         """From now on, what may be paid already is sent once more: the user was asked, and said so."""
@@ -110,47 +148,29 @@ class Ledger:
         return len(self._accepted)
 
     def _require_within(self, recorder: Recorder, started: CallStarted) -> None:
-        state, cost = recorder.state, money_from(started.at_most)
-        batch = _calls(self._begun)
+        """Hold a call against each limit; the sums are made only where there is one."""
+        state = recorder.state
         attempt = state.attempts[started.stage][-1].started
         planned = money_from((attempt.price or {}).get("at_most"))
         this = (started.stage, started.attempt)
-        here = [call for call in state.calls.values() if (call.started.stage, call.started.attempt) == this]
-        for name, limit, spent in (
-            ("max_cost", self.limits.max_cost, list(state.calls.values())),
-            ("max_batch_cost", self.limits.max_batch_cost, batch),
-            ("plan", planned, here),
-        ):
-            self._require(name, limit, [*committed(spent), cost], recorder, started)
+        here = (call for call in state.calls.values() if (call.started.stage, call.started.attempt) == this)
+        if self.limits.max_cost is not None:
+            self._require("max_cost", self.limits.max_cost, committed(state.calls.values()), recorder, started)
+        if self.limits.max_batch_cost is not None:
+            batch = [*self._begun.closed, *committed(self._begun.calls())]
+            self._require("max_batch_cost", self.limits.max_batch_cost, batch, recorder, started)
+        if planned is not None:
+            self._require("plan", planned, committed(here), recorder, started)
 
     def _require(
-        self,
-        name: str,
-        limit: Money | None,
-        amounts: Iterable[Money | None],
-        recorder: Recorder,
-        started: CallStarted,
+        self, name: str, limit: Money, spent: Iterable[Money | None], recorder: Recorder, started: CallStarted
     ) -> None:
-        if limit is None:
-            return
-        needed = self.rates.total(amounts, limit.currency)
+        needed = self.rates.total([*spent, money_from(started.at_most)], limit.currency)
         if needed is not None and needed.amount <= limit.amount:
             return
         data = needed.as_data() if needed else None
         recorder.record(BudgetExceeded(started.stage, started.unit, name, limit.as_data(), data))
         raise DecisionError(_sentence(name, limit, needed), code="budget_exceeded")
-
-
-def _calls(entries: Iterable[tuple[Recorder, str]]) -> list[Call]:
-    """Return calls as they are now, each once."""
-    found = {(id(recorder), call_id): recorder.state.calls.get(call_id) for recorder, call_id in entries}
-    return [call for call in found.values() if call is not None]
-
-
-def _expected(state: PipelineState, call: Call) -> Money | None:
-    attempts = state.attempts.get(call.started.stage, ())
-    prices = [attempt.started.price for attempt in attempts if attempt.started.price]
-    return money_from(prices[0].get("expected")) if prices else None
 
 
 def _sentence(name: str, limit: Money, needed: Money | None) -> str:

@@ -39,7 +39,6 @@ from projections.failures import (
     THROTTLED,
     UNDER_WAY,
 )
-from projections.graph import TRANSCRIPTION
 from projections.limits import REPEAT
 from projections.money import ESTIMATED
 from projections.paying import believed_calls
@@ -56,15 +55,12 @@ Source: Brooker, "Exponential backoff and jitter" (equal jitter)."""
 TOO_LONG = frozenset({"too_long", "too_large", "truncated"})
 """Codes of requests, or answers, that are too long for the engine; shorter ones are not."""
 
-HALVED_MIN_S = 2.0
-"""A piece that is shorter is not cut in two, however often it is too long."""
-
 _LOOK_S = 0.05
 
 
 @frozen
-class Counter:
-    """What calls of all stages of a run share.
+class CallTools:
+    """What the calls of a run need from outside: money, pace, clock, chance, and ways to tell people.
 
     Attributes:
         per_minute: how many requests a minute each provider may be sent; none named: any number.
@@ -95,21 +91,26 @@ class _Line:
     is_settled: bool = False
     """A job is accepted, or all is said: nothing is lost if the run stops now."""
     release: Callable[[], None] | None = None
+    lock: threading.Lock = field(factory=threading.Lock)
+    """A call that is given up and accepted at the same moment is one of both, not both."""
 
     def check(self) -> None:
         self.calls.check()
 
     def pause(self, seconds: float) -> None:
-        end_s = self.calls.counter.clock_s() + seconds
-        while (left_s := end_s - self.calls.counter.clock_s()) > 0:
+        end_s = self.calls.tools.clock_s() + seconds
+        while (left_s := end_s - self.calls.tools.clock_s()) > 0:
             self.calls.check()
             self.calls.stops[0].wait(min(_LOOK_S * 2, left_s))
         self.calls.check()
 
     def accepted(self, job_id: str, expires_at: str | None = None) -> None:
-        self.calls.recorder.record(CallAccepted(self.call_id, job_id, expires_at))
-        self.is_settled = True
-        self.calls.counter.ledger.accepted(self.calls.recorder, self.call_id)
+        with self.lock:
+            if self.is_settled:
+                raise StoppedError("the run was stopped")
+            self.calls.recorder.record(CallAccepted(self.call_id, job_id, expires_at))
+            self.is_settled = True
+        self.calls.tools.ledger.accepted(self.calls.recorder, self.call_id)
         if self.release is not None:
             self.release()
 
@@ -123,14 +124,14 @@ class Obtaining:
 
     calls: Calls
     request: Request
-    counter: Counter
+    tools: CallTools
     tries: int = 0
     waits: int = 0
     unusable: int = 0
     begun_s: float = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.begun_s = self.counter.clock_s()
+        self.begun_s = self.tools.clock_s()
 
     def obtain(self) -> Answer:
         """Return the answer; see `Calls.answers` for the errors."""
@@ -145,16 +146,15 @@ class Obtaining:
                     raise
 
     def _earlier_refusal(self) -> ProviderError | None:
-        """Return the error of a request that was too long before: its halves are sent instead.
+        """Return the error of a request that was too long before: its parts are sent instead.
 
-        What isn't cut any further would be stuck for ever, though its refusal was free, so it is sent again.
+        What isn't divided would be stuck for ever, though its refusal was free, so it is sent again.
         """
         calls = [c for c in believed_calls(self.calls.step, self._state) if c.request == self.request.digest]
         error = calls[-1].error if calls else None
         if error is None or error.code not in TOO_LONG:
             return None
-        is_cut = self.calls.step.stage == TRANSCRIPTION and self.request.seconds >= HALVED_MIN_S
-        if calls[-1].kind == REJECTED and not is_cut:
+        if calls[-1].kind == REJECTED and not self.request.divisible:
             return None
         return ProviderError(error.message, provider=self.request.engine.name, code=error.code, kind=REJECTED)
 
@@ -189,13 +189,13 @@ class Obtaining:
         self._await_service(line)
         provider = request.remote.provider if request.remote else None
         with self._alone(line) as release:
-            clock = told(provider.prepare, self.counter.secrets) if isinstance(provider, RemoteJobs) else None
+            clock = told(provider.prepare, self.tools.secrets) if isinstance(provider, RemoteJobs) else None
             started = calls.started(request, repeats, clock)
             name = answer_name(started.call, request.digest)
             if request.engine.billable:
                 calls.folder.reserve(name, ROOM_BYTES + int(ROOM_BYTES_PER_S * request.seconds))
             try:
-                self.counter.ledger.announce(calls.recorder, started)
+                self.tools.ledger.announce(calls.recorder, started)
             except DecisionError as error:
                 calls.folder.release(name)
                 calls.halt(error)
@@ -206,15 +206,15 @@ class Obtaining:
     def _alone(self, line: _Line) -> Any:
         """Return the place of the only submitter, for providers whose lost jobs are looked for."""
         if self.request.remote is not None and isinstance(self.request.remote.provider, RemoteJobs):
-            return self.counter.pace.alone(self.request.engine, line)
+            return self.tools.pace.alone(self.request.engine, line)
         return nullcontext(None)
 
     def _take(self, line: _Line, ask: Callable[[], Answer | Reply]) -> Answer:
         """Make a call that is announced, and record how it ended."""
-        begun_s = self.counter.clock_s()
+        begun_s = self.tools.clock_s()
         try:
             reply = ask() if self.request.remote is None else self._awaited(ask, line)
-            return self._store(line.call_id, reply, self.counter.clock_s() - begun_s)
+            return self._store(line.call_id, reply, self.tools.clock_s() - begun_s)
         except ProviderError as error:
             self._record_failure(line, error)
             raise
@@ -224,7 +224,7 @@ class Obtaining:
                 self._record_failure(line, stopped)
             raise
         finally:
-            self.counter.ledger.ended(self.calls.recorder, line.call_id)
+            self.tools.ledger.ended(self.calls.recorder, line.call_id)
 
     def _awaited(self, ask: Callable[[], Answer | Reply], line: _Line) -> Answer | Reply:
         """Return what a call gives; after a stop it is waited for only so long, and then is in doubt."""
@@ -232,7 +232,7 @@ class Obtaining:
 
         def work() -> None:
             try:
-                future.set_result(told(ask, self.counter.secrets))
+                future.set_result(told(ask, self.tools.secrets))
             except BaseException as error:  # handed to whoever waits
                 future.set_exception(error)
 
@@ -241,20 +241,21 @@ class Obtaining:
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
         while not done.wait(_LOOK_S):
-            if any(stop.is_set() for stop in self.calls.stops) and self.counter.ledger.grace_is_over():
+            if any(stop.is_set() for stop in self.calls.stops) and self.tools.ledger.grace_is_over():
                 self._abandon(line)
         return future.result()
 
     def _abandon(self, line: _Line) -> None:
-        if not line.is_settled:
-            error = ProviderError(
-                "The run was stopped before the answer came; it may have been paid.",
-                provider=self.request.engine.name,
-                code="stopped",
-                kind=AMBIGUOUS,
-            )
-            self._record_failure(line, error)
-            line.is_settled = True
+        error = ProviderError(
+            "The run was stopped before the answer came; it may have been paid.",
+            provider=self.request.engine.name,
+            code="stopped",
+            kind=AMBIGUOUS,
+        )
+        with line.lock:
+            if not line.is_settled:
+                self._record_failure(line, error)
+                line.is_settled = True
         raise StoppedError("the run was stopped")
 
     def _store(self, call_id: str, reply: Answer | Reply, latency_s: float) -> Answer:
@@ -301,13 +302,14 @@ class Obtaining:
         """Return the provider's clock, which bounds when a lost job can have been accepted; None: not to be had."""
         provider = self.request.remote.provider if self.request.remote else None
         try:
+            self.calls.check()
             return provider.prepare() or None if isinstance(provider, RemoteJobs) else None
         except (ProviderError, StoppedError):
             return None
 
     def _record_expired(self, call_id: str, error: ProviderError, details: ArtifactRef | None) -> None:
         call = self._state.calls[call_id]
-        if self._has_other_key(call) and self.counter.ledger.limits.in_doubt != REPEAT:
+        if self._has_other_key(call) and self.tools.ledger.limits.in_doubt != REPEAT:
             raise DecisionError(
                 f"The job of {call_id} was made with another key of {call.started.provider}, and this one doesn't "
                 "see it. Use that key to fetch it, or `--in-doubt repeat` to pay for it once more.",
@@ -332,7 +334,7 @@ class Obtaining:
         assert isinstance(remote.provider, RemoteJobs), "only services accept jobs"
         provider, job = remote.provider, str(call.job_id)
         line = _Line(self.calls, call.id, self._doing, is_settled=True)
-        self.counter.ledger.accepted(self.calls.recorder, call.id)
+        self.tools.ledger.accepted(self.calls.recorder, call.id)
         return self._take(line, lambda: provider.adopt(job, remote.sound, remote.wish, line))
 
     def _settle(self, call: Call) -> str | None:
@@ -346,7 +348,7 @@ class Obtaining:
         if isinstance(provider, RemoteJobs) and self._look_for_job(call, provider):
             return None
         reason = "it may have been accepted" if call.in_doubt else "its answer can't be used"
-        if self.counter.ledger.repeat(self.calls.recorder, call, reason):
+        if self.tools.ledger.repeat(self.calls.recorder, call, reason):
             return call.id
         error = DecisionError(
             f"The call {call.id} ({call.started.unit}) may be paid already, and {reason}. "
@@ -359,10 +361,10 @@ class Obtaining:
         remote = self.request.remote
         assert remote is not None, "only services have jobs"
         line = _Line(self.calls, call.id, self._doing)
-        with self.counter.pace.alone(self.request.engine, line):
-            doubt = Doubt(call.started.provider_time, call.failed_at, self.counter.known_jobs())
+        with self.tools.pace.alone(self.request.engine, line):
+            doubt = Doubt(call.started.provider_time, call.failed_at, self.tools.known_jobs())
             look = partial(provider.find, doubt, remote.sound, remote.wish, line)
-            finding = told(look, self.counter.secrets)
+            finding = told(look, self.tools.secrets)
             if not finding.resolution or (finding.resolution == ABSENT and self._has_other_key(call)):
                 return False
             events: list[Any] = [CallResolved(call.id, finding.resolution, "reconciler", dict(finding.evidence))]
@@ -375,8 +377,8 @@ class Obtaining:
 
     def _goes_on(self, error: ProviderError) -> bool:
         """Wait, if the request is to be sent again; say whether it is."""
-        limits = self.counter.ledger.limits
-        elapsed_s = self.counter.clock_s() - self.begun_s
+        limits = self.tools.ledger.limits
+        elapsed_s = self.tools.clock_s() - self.begun_s
         if error.kind == NEEDS_MONEY:
             decision = DecisionError(str(error), code="needs_money")
             self.calls.halt(decision)
@@ -397,28 +399,29 @@ class Obtaining:
         return self._waits(error, limits.retry_limit_s - elapsed_s)
 
     def _waits(self, error: ProviderError, left_s: float) -> bool:
-        wait_s = self._backoff_s() if error.retry_after_s is None else error.retry_after_s
+        # A service that asks to wait for no time at all would else be asked without a pause.
+        wait_s = max(self._backoff_s(), error.retry_after_s or 0.0)
         if error.kind == THROTTLED:
-            self.counter.pace.cool_down(self.request.engine, wait_s)
+            self.tools.pace.cool_down(self.request.engine, wait_s)
         if wait_s > left_s:
             return False
-        tried = f" ({self.tries} of {self.counter.ledger.limits.attempts})" if self.tries else ""
+        tried = f" ({self.tries} of {self.tools.ledger.limits.attempts})" if self.tries else ""
         self._note(f"{str(error).rstrip('.')}; trying again in {wait_s:.1f} s{tried}")
         if error.kind != THROTTLED:
             _Line(self.calls, "", self._doing).pause(wait_s)
         return True
 
     def _backoff_s(self) -> float:
-        longest = min(LONGEST_WAIT_S, self.counter.ledger.limits.retry_wait_s * 2.0 ** (self.waits - 1))
-        return longest * self.counter.chance.uniform(0.5, 1.0)
+        longest = min(LONGEST_WAIT_S, self.tools.ledger.limits.retry_wait_s * 2.0 ** (self.waits - 1))
+        return longest * self.tools.chance.uniform(0.5, 1.0)
 
     def _await_service(self, line: _Line) -> None:
         """Wait for as long as the service asked to be left alone, and for a turn."""
         if self.request.remote is None:
             return
-        engine, pace = self.request.engine, self.counter.pace
+        engine, pace = self.request.engine, self.tools.pace
         while (wait_s := pace.wait_s(engine)) > 0:
-            if self.counter.clock_s() - self.begun_s + wait_s > self.counter.ledger.limits.retry_limit_s:
+            if self.tools.clock_s() - self.begun_s + wait_s > self.tools.ledger.limits.retry_limit_s:
                 raise RecordedError(
                     f"{engine.name} asks to be left alone for {wait_s:.0f} s. Run again after that.",
                     provider=engine.name,
@@ -427,13 +430,13 @@ class Obtaining:
                     retry_after_s=wait_s,
                 )
             line.pause(min(wait_s, 1.0))
-        pace.take_turn(engine, self.counter.per_minute.get(engine.name.partition(":")[0]), line)
+        pace.take_turn(engine, self.tools.per_minute.get(engine.name.partition(":")[0]), line)
 
     def _note(self, text: str) -> None:
-        self.counter.note(self.calls.step.stage, f"{self.request.unit}: {text}")
+        self.tools.note(self.calls.step.stage, f"{self.request.unit}: {text}")
 
     def _doing(self, text: str) -> None:
-        self.counter.doing(self.calls.step.stage, f"{self.request.unit}: {text}")
+        self.tools.doing(self.calls.step.stage, f"{self.request.unit}: {text}")
 
 
 class RecordedError(ProviderError):

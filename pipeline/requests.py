@@ -29,6 +29,7 @@ class Request:
         ask: a local engine's call; None for a remote one.
         remote: a remote provider, with what it is sent; None for a local engine.
         done: called when the answer is there.
+        divisible: where it is too long, its parts are asked for instead.
         only_once: an answer that can't be used is not asked for again.
     """
 
@@ -41,6 +42,7 @@ class Request:
     ask: Callable[[], Answer] | None = None
     remote: RemoteCall | None = None
     done: Callable[[], None] | None = None
+    divisible: bool = False
     only_once: bool = False
 
     @property
@@ -72,16 +74,7 @@ class RemoteCall:
     wish: Wish
 
 
-def remote_request(
-    engine: Engine,
-    provider: Remote,
-    unit: str,
-    sound: Sound,
-    wish: Wish,
-    done: Callable[[], None] | None = None,
-    *,
-    only_once: bool = False,
-) -> Request:
+def remote_request(engine: Engine, provider: Remote, unit: str, sound: Sound, wish: Wish) -> Request:
     """Return a request to a remote provider."""
     return Request(
         engine=engine,
@@ -91,6 +84,4 @@ def remote_request(
         pcm_sha256=sound.pcm_sha256,
         seconds=sound.duration_s,
         remote=RemoteCall(provider, sound, wish),
-        done=done,
-        only_once=only_once,
     )

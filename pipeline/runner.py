@@ -7,8 +7,9 @@ whether the log is empty, half done, or finished.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from pipeline.errors import (
     StoppedError,
 )
 from pipeline.look import Delivered, Look, input_of, planned, surroundings, with_recording
-from pipeline.obtaining import Counter
+from pipeline.obtaining import CallTools
 from pipeline.probed import forget, recalled, remember
 from pipeline.recorder import Recorder
 from pipeline.recordings import Recording, recordable_name
@@ -64,6 +65,7 @@ class RunResult:
     Attributes:
         outcome: completed, failed, interrupted or needs_decision.
         ran: the stages of which an attempt succeeded in this run.
+        failures: why stages failed in this run, in the order of the plan.
         bugs: what failed a stage and is a defect of ours; recorded like any failure, kept for a traceback.
     """
 
@@ -72,6 +74,7 @@ class RunResult:
     state: PipelineState
     plan: Plan
     ran: tuple[str, ...]
+    failures: Mapping[str, StageError]
     bugs: tuple[Exception, ...]
     duration_s: float
 
@@ -89,15 +92,25 @@ def run(
     Raises:
         LogError: the log can't be opened or written; what it holds is safe.
     """
-    traces = Artifacts(shop.home.artifacts(seen.pipeline)).has_files()
-    run_id = shop.new_run_id()
-    opened = shop.store.open_writer(seen.pipeline, run=run_id, create=True, traces=traces)
-    try:
-        recorder = Recorder(shop.store, opened, run_id)
+    with recording_into(shop, seen.pipeline) as recorder:
         # Wishes are weighed against the log as it was before this run wrote them down.
         options = resolve_options(named, recorder.state)
         active = ActiveRun(shop, recorder, recording, named, delivered, reporter, options)
         return active.carry_out()
+
+
+@contextmanager
+def recording_into(shop: Workshop, pipeline: str) -> Iterator[Recorder]:
+    """Open the log of a pipeline for a run, make it if need be, and close it when the run is over."""
+    traces = Artifacts(shop.home.artifacts(pipeline)).has_files()
+    run_id = shop.new_run_id()
+    opened = shop.store.open_writer(pipeline, run=run_id, create=True, traces=traces)
+    try:
+        recorder = Recorder(shop.store, opened, run_id)
+        try:
+            yield recorder
+        finally:
+            shop.ledger.close(recorder)
     finally:
         opened.writer.close()
 
@@ -143,12 +156,20 @@ class ActiveRun:
                 # The stages can't record anything any more; the other recordings of a batch go on.
                 self.abandoned.set()
                 raise
-        outcome = self._outcome(plan)
+        failures = self._failures(plan)
+        outcome = self._outcome(plan, failures)
         self.recorder.record(*self.closing(outcome, start_s))
         self.recorder.finish()
         duration_s = self.shop.clock_s() - start_s
         return RunResult(
-            self.state.pipeline_id, outcome, self.state, plan, tuple(self.ran), tuple(self.bugs), duration_s
+            pipeline=self.state.pipeline_id,
+            outcome=outcome,
+            state=self.state,
+            plan=plan,
+            ran=tuple(self.ran),
+            failures=failures,
+            bugs=tuple(self.bugs),
+            duration_s=duration_s,
         )
 
     def _begin(self) -> None:
@@ -272,13 +293,13 @@ class ActiveRun:
             recorder=self.recorder,
             reporter=self.reporter,
             cutter=self.shop.cutter,
-            counter=self._counter(),
+            tools=self._call_tools(),
             stops=(self.shop.stop, self.abandoned),
         )
         self.running[step.stage] = pool.submit(self._attempt, work)
 
-    def _counter(self) -> Counter:
-        return Counter(
+    def _call_tools(self) -> CallTools:
+        return CallTools(
             ledger=self.shop.ledger,
             pace=self.shop.pace,
             clock_s=self.shop.clock_s,
@@ -293,12 +314,12 @@ class ActiveRun:
     def _await_one(self) -> None:
         done, _ = wait(self.running.values(), return_when=FIRST_COMPLETED)
         for stage in [name for name, future in self.running.items() if future in done]:
-            self.tried.add(stage)
             self.running.pop(stage).result()
-            if stage not in self.replan:
-                self.reporter.stage_ended(self.state.attempts[stage][-1])
-            self.tried -= self.replan
-            self.replan.clear()
+            if stage in self.replan:
+                self.replan.discard(stage)
+                continue
+            self.tried.add(stage)
+            self.reporter.stage_ended(self.state.attempts[stage][-1])
 
     def _attempt(self, work: StageWork) -> None:
         """Do one attempt and record how it ended; only a log that can't be written gets out of here."""
@@ -312,8 +333,8 @@ class ActiveRun:
             raise
         except StoppedError:
             event = StageInterrupted(stage, number)
-        except ReplanError:
-            remember(self.shop.home.probed, self.shop.today, self.state.probed[-1])
+        except ReplanError as learned:
+            remember(self.shop.home.probed, self.shop.today, learned.found)
             self.replan.add(stage)
             event = StageInterrupted(stage, number)
         except (EvtError, OSError, MemoryError) as error:
@@ -332,13 +353,16 @@ class ActiveRun:
     def _since(self, start_s: float) -> float:
         return round(self.shop.clock_s() - start_s, 3)
 
-    def _outcome(self, plan: Plan) -> str:
+    def _failures(self, plan: Plan) -> dict[str, StageError]:
+        ends = [self.state.attempts[step.stage][-1] for step in plan.stages if step.stage in self.tried]
+        return {end.stage: end.error for end in ends if end.status == STAGE_FAILED and end.error}
+
+    def _outcome(self, plan: Plan, failures: Mapping[str, StageError]) -> str:
         if self.shop.stop.is_set() and not plan.is_done:
             return INTERRUPTED
         if plan.is_done:
             return COMPLETED
-        ends = [self.state.attempts[stage][-1] for stage in self.tried]
-        codes = {end.error.code for end in ends if end.status == STAGE_FAILED and end.error}
+        codes = {error.code for error in failures.values()}
         waits = plan.blocked or plan.asks or codes & DECISIONS
         return NEEDS_DECISION if waits and not codes - DECISIONS else FAILED
 

@@ -14,9 +14,8 @@ from attrs import evolve as changed
 
 from pipeline.artifacts import Artifacts
 from pipeline.look import Look, surroundings
-from pipeline.recorder import Recorder
 from pipeline.recordings import Recording
-from pipeline.runner import ActiveRun, RunResult
+from pipeline.runner import ActiveRun, RunResult, recording_into
 from pipeline.stages.voiceprint import FILE, voiceprint_request
 from pipeline.work import Reporter
 from pipeline.workshop import Workshop
@@ -40,16 +39,10 @@ def make(shop: Workshop, seen: Look, recording: Recording, reporter: Reporter) -
     Raises:
         LogError: the log can't be opened or written; what it holds is safe.
     """
-    traces = Artifacts(shop.home.artifacts(seen.pipeline)).has_files()
-    run_id = shop.new_run_id()
-    opened = shop.store.open_writer(seen.pipeline, run=run_id, create=True, traces=traces)
-    try:
-        recorder = Recorder(shop.store, opened, run_id)
+    with recording_into(shop, seen.pipeline) as recorder:
         options = resolve_options(_LOCAL, recorder.state)
         active = _VoiceprintRun(shop, recorder, recording, _LOCAL, lambda *_: None, reporter, options)
         return active.carry_out()
-    finally:
-        opened.writer.close()
 
 
 def plan_of(shop: Workshop, state: PipelineState, recording: Recording, damaged: frozenset[str]) -> Plan:

@@ -12,7 +12,7 @@ from eventlog.errors import EvtError
 from pipeline.artifacts import Artifacts, AttemptFolder
 from pipeline.calls import Calls
 from pipeline.errors import DecisionError, ProviderError
-from pipeline.obtaining import Counter, call_error
+from pipeline.obtaining import CallTools, call_error
 from pipeline.pieces import Cutter
 from pipeline.providers.base import Answer
 from pipeline.recorder import Recorder
@@ -63,14 +63,14 @@ class StageWork:
     recorder: Recorder
     reporter: Reporter
     cutter: Cutter
-    counter: Counter
+    tools: CallTools
     stops: tuple[threading.Event, ...]
     calls: Calls = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Make the one way to providers."""
         self.calls = Calls(
-            self.step, self.attempt, self.folder, self.artifacts, self.recorder, self.counter, self.stops
+            self.step, self.attempt, self.folder, self.artifacts, self.recorder, self.tools, self.stops
         )
 
     @property

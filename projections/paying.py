@@ -14,7 +14,8 @@ from projections.doubt import at_stake, may_repeat
 from projections.failures import REPEATED
 from projections.graph import AUDIO_CONVERSION
 from projections.limits import STOP
-from projections.prices import StagePrice, stage_price
+from projections.money import Money
+from projections.prices import StagePrice, begun_with, stage_price
 from projections.state import SUCCEEDED, Call, PipelineState
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def before_paying(step: StagePlan, state: PipelineState, around: Surroundings) -
     lost = _lost(calls, around)
     units = around.units.get(step.stage)
     there = [call for call in calls if call.id not in lost]
-    price = stage_price(engine, units, _duration_s(state, around), there, around.limits, around.rates)
+    whole = begun_with(state, step.stage)
+    price = stage_price(engine, units, _duration_s(state, around), there, around.limits, around.rates, whole=whole)
     step = changed(step, price=price)
     if step.decision != RUN:
         return step
@@ -47,7 +49,11 @@ def before_paying(step: StagePlan, state: PipelineState, around: Surroundings) -
     wanted = {unit.request for unit in units} if units and all(unit.request for unit in units) else None
     concerned = _of_this_step(step, state, wanted)
     doubtful = [call for call in concerned if call.in_doubt or call.is_unusable or call.id in lost]
-    if doubtful and not engine.reconciles and (question := _question(doubtful, price, state, around)):
+    if (
+        doubtful
+        and not engine.reconciles
+        and (question := _question(doubtful, whole or price.expected, state, around))
+    ):
         return changed(step, decision=ASK, reason=question)
     accepted = [call for call in concerned if call.is_accepted]
     if accepted:
@@ -140,11 +146,13 @@ def _asks_the_same(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     }
 
 
-def _question(doubtful: list[Call], price: StagePrice, state: PipelineState, around: Surroundings) -> str | None:
+def _question(
+    doubtful: list[Call], expected: Money | None, state: PipelineState, around: Surroundings
+) -> str | None:
     """Return what must be asked before these calls are sent again; None where the policy covers them."""
     calls = dict(state.calls)
     for call in doubtful:
-        verdict = may_repeat(call, calls.values(), around.limits, around.rates, price.expected)
+        verdict = may_repeat(call, calls.values(), around.limits, around.rates, expected)
         if not verdict.may_repeat:
             break
         calls[call.id] = changed(call, resolution=REPEATED)

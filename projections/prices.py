@@ -16,8 +16,8 @@ from eventlog.values import Value
 from projections.doubt import allowance
 from projections.engine import Engine
 from projections.limits import AUTO, REPEAT, Limits
-from projections.money import Money, Rates
-from projections.state import SUCCEEDED, Call
+from projections.money import Money, Rates, money_from
+from projections.state import SUCCEEDED, Call, PipelineState
 
 GROUPS_PER_S = 2
 """Groups of turns are at least half a second long, so there are never more; each is billed as whole seconds."""
@@ -62,6 +62,8 @@ def stage_price(
     calls: Iterable[Call],
     limits: Limits,
     rates: Rates,
+    *,
+    whole: Money | None = None,
 ) -> StagePrice:
     """Return the price of a stage that is to run.
 
@@ -72,16 +74,23 @@ def stage_price(
         calls: those whose answers count.
         limits: decide how much may be sent twice.
         rates: what currencies are worth.
+        whole: what the stage was expected to cost when it was begun; a share of that may be paid twice.
     """
     if engine.price is None:
         return StagePrice(None, None, None, None if units is None else len(_open(units, calls)))
     if units is None:
-        return _by_length(engine, duration_s, limits, rates)
+        return _by_length(engine, duration_s, limits, rates, whole)
     left = _open(units, calls)
     currency = engine.price.currency
     expected = rates.total((engine.price.expected(unit.seconds) for unit in left), currency)
     once = rates.total((engine.price.at_most(unit.seconds) for unit in left), currency)
-    return _with_repeats(expected, once, len(left), limits, rates)
+    return _with_repeats(expected, once, len(left), limits, rates, whole)
+
+
+def begun_with(state: PipelineState, stage: str) -> Money | None:
+    """Return what a stage was expected to cost when its first paid attempt began; None: there was none."""
+    prices = (attempt.started.price for attempt in state.attempts.get(stage, ()))
+    return money_from(next((price["expected"] for price in prices if price), None))
 
 
 def plan_total(prices: Iterable[StagePrice], limits: Limits, rates: Rates, currency: str) -> StagePrice:
@@ -89,7 +98,7 @@ def plan_total(prices: Iterable[StagePrice], limits: Limits, rates: Rates, curre
     prices = list(prices)
     expected = rates.total((price.expected for price in prices), currency)
     once = rates.total((price.once for price in prices), currency)
-    return _with_repeats(expected, once, None, limits, rates)
+    return _with_repeats(expected, once, None, limits, rates, None)
 
 
 def _open(units: Sequence[Unit], calls: Iterable[Call]) -> list[Unit]:
@@ -100,7 +109,9 @@ def _open(units: Sequence[Unit], calls: Iterable[Call]) -> list[Unit]:
     return [*unknown, *known.values()]
 
 
-def _by_length(engine: Engine, duration_s: float | None, limits: Limits, rates: Rates) -> StagePrice:
+def _by_length(
+    engine: Engine, duration_s: float | None, limits: Limits, rates: Rates, whole: Money | None
+) -> StagePrice:
     price = engine.price
     if duration_s is None or price is None:
         return StagePrice(None, None, None)
@@ -113,15 +124,20 @@ def _by_length(engine: Engine, duration_s: float | None, limits: Limits, rates: 
         once = None
     else:
         once = price.at_most(duration_s * (1 + GROUPS_PER_S))
-    return _with_repeats(expected, once, None, limits, rates)
+    return _with_repeats(expected, once, None, limits, rates, whole)
 
 
 def _with_repeats(
-    expected: Money | None, once: Money | None, calls: int | None, limits: Limits, rates: Rates
+    expected: Money | None,
+    once: Money | None,
+    calls: int | None,
+    limits: Limits,
+    rates: Rates,
+    whole: Money | None,
 ) -> StagePrice:
     at_most = once
     if once is not None and limits.in_doubt == REPEAT:
         at_most = Money(once.amount * limits.attempts, once.currency)
     elif once is not None and once.amount and limits.in_doubt == AUTO:
-        at_most = rates.total([once, allowance(limits, rates, expected)], once.currency)
+        at_most = rates.total([once, allowance(limits, rates, whole or expected)], once.currency)
     return StagePrice(expected, at_most, once, calls)

@@ -197,7 +197,7 @@ def _is_asked_and_said(question: str) -> bool:
 
 
 def _tell_failure(result: RunResult, name: str, written: str) -> int:
-    errors = [attempts[-1].error for attempts in result.state.attempts.values() if attempts[-1].error]
+    errors = list(result.failures.values())
     rejected = bool(errors) and all(error.code == "source_rejected" for error in errors)
     said = "; ".join(error.message for error in errors) or "; ".join(step.reason for step in result.plan.blocked)
     if result.plan.asks:

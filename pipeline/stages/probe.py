@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from pipeline.errors import ProviderError, ReplanError
 from pipeline.pieces import Piece, sound_of
 from pipeline.providers.registry import Providers
@@ -30,10 +32,10 @@ def probe(work: StageWork, providers: Providers, piece: Piece) -> None:
     start = piece.chunk.start
     sound = sound_of(piece, start, min(piece.chunk.end, start + round(PROBE_S * _RATE_HZ)))
     refused = ProviderError("It takes no kind of request that evt knows.", provider=engine.name, code="unsupported")
-    ways = [
-        (facts, remote_request(engine, remote, "probe", sound, Wish(work.step.options, facts), only_once=True))
-        for facts in remote.trials()
-    ]
+    ways = []
+    for facts in remote.trials():
+        request = remote_request(engine, remote, "probe", sound, Wish(work.step.options, facts))
+        ways.append((facts, evolve(request, only_once=True)))
     # Where all were refused something else was wrong, such as a page to sign in; each run tries them again.
     for facts, request in [way for way in ways if not _is_refused(work, way[1])] or ways:
         try:
@@ -43,11 +45,12 @@ def probe(work: StageWork, providers: Providers, piece: Piece) -> None:
                 raise
             refused = error
             continue
-        found = dict(remote.judge(_body(work, request), facts))
-        work.recorder.record(EngineProbed(engine.name, engine.origin, engine.model or "", found))
-        gives = "words with times" if found.get("word_times") else "text whose words have no times of their own"
+        judged = dict(remote.judge(_body(work, request), facts))
+        found = EngineProbed(engine.name, engine.origin, engine.model or "", judged)
+        work.recorder.record(found)
+        gives = "words with times" if judged.get("word_times") else "text whose words have no times of their own"
         work.reporter.stage_note(work.step.stage, f"tried {engine.model} at {engine.origin}: it gives {gives}")
-        raise ReplanError("what the engine can do was found out")
+        raise ReplanError(found)
     raise refused
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from pipeline.errors import ProviderError
 from pipeline.inputs import WORDS
-from pipeline.obtaining import HALVED_MIN_S
 from pipeline.pieces import Piece, halves, sound_of
 from pipeline.providers.base import Answer
 from pipeline.providers.registry import Providers
@@ -21,6 +20,9 @@ from pipeline.work import StageResult, StageWork
 from projections.plan import StagePlan
 
 _RATE_HZ = 16000
+
+HALVED_MIN_S = 2.0
+"""A piece that is shorter is not cut in two, however often it is too long."""
 
 KNOWN_MAX = 4
 """How many speakers an engine can be shown. Source: OpenAI's known_speaker_references."""
@@ -95,9 +97,9 @@ class _Heard:
         requests = [self._request(piece) for piece in pieces]
         answers = self.work.answers_or_too_long(requests, self._concurrency())
         answered: list[tuple[Piece, Answer]] = []
-        for piece, answer in zip(pieces, answers, strict=True):
+        for piece, request, answer in zip(pieces, requests, answers, strict=True):
             if isinstance(answer, ProviderError):
-                answered += self.side_by_side(self._halves(piece, answer))
+                answered += self.side_by_side(self._halves(piece, request, answer))
             else:
                 answered.append((piece, answer))
         return answered
@@ -109,9 +111,10 @@ class _Heard:
         left = list(pieces)
         while left:
             piece = left.pop(0)
-            (answer,) = self.work.answers_or_too_long([self._request(piece, known)], 1)
+            request = self._request(piece, known)
+            (answer,) = self.work.answers_or_too_long([request], 1)
             if isinstance(answer, ProviderError):
-                left = [*self._halves(piece, answer), *left]
+                left = [*self._halves(piece, request, answer), *left]
                 continue
             answer = self._named(answer, known)
             answered.append((piece, answer))
@@ -131,7 +134,11 @@ class _Heard:
         if engine.network:
             remote = self.providers.remote_transcriber(name, model)
             wish = Wish(step.options, engine.facts, known or {})
-            return remote_request(engine, remote, piece.chunk.unit, piece.sound, wish, done)
+            # Parts that are asked for by themselves would each have voices of their own.
+            keeps_voices = not engine.speakers or engine.in_order
+            divisible = keeps_voices and piece.seconds >= HALVED_MIN_S
+            request = remote_request(engine, remote, piece.chunk.unit, piece.sound, wish)
+            return evolve(request, done=done, divisible=divisible)
         transcriber = self.providers.transcriber(name, model)
         return _local(step, piece).asking(lambda: transcriber.transcribe(piece.chunk, step.options, work), done)
 
@@ -142,8 +149,8 @@ class _Heard:
             return self.providers.remote_transcriber(name, model).concurrency()
         return self.providers.transcriber(name, model).concurrency()
 
-    def _halves(self, piece: Piece, error: ProviderError) -> list[Piece]:
-        if piece.seconds < HALVED_MIN_S:
+    def _halves(self, piece: Piece, request: Request, error: ProviderError) -> list[Piece]:
+        if not request.divisible:
             raise error
         self.work.reporter.stage_note(
             self.work.step.stage, f"{piece.chunk.unit}: too long for this engine; it is sent in two parts"
