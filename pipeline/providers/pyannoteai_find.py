@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -143,13 +144,14 @@ class _Search:
         listed = self.look()
         end = (self.window.died or listed.at) + timedelta(seconds=self.patience.settled)
         waited_s = 0.0
-        for _ in range(LOOKS_MAX):
+        for longest in islice(self.patience.pauses(), LOOKS_MAX):
             if listed.at >= end:
                 return listed, True
             is_over = waited_s > STILL * self.patience.settled or listed.at < self.window.start
             if is_over or self.window.unknown(listed):
                 break
-            pause_s = min((end - listed.at).total_seconds(), self.patience.longest)
+            # Short at first: a job that was accepted a moment ago is usually in the list the next moment.
+            pause_s = min((end - listed.at).total_seconds(), longest)
             self.line.pause(pause_s)
             waited_s += pause_s
             listed = self.look()
