@@ -99,3 +99,11 @@ def test_words_are_spread_in_their_order_within_their_part(words, first, second)
     edges = [edge for span in spans for edge in span]
     assert edges == sorted(edges)
     assert all(start_s - 0.001 <= edge <= end_s + 0.001 for edge in edges)
+
+
+def test_a_word_far_from_all_others_is_a_part_of_its_own_and_the_pause_before_the_next_is_not_sent():
+    groups = groups_of([Turn(0.0, 0.01, "SPEAKER_00"), Turn(7.26, 10.01, "SPEAKER_01")])
+    assert [(g.start / RATE, g.end / RATE, g.speaker) for g in groups] == [
+        (0.0, 0.5, "SPEAKER_00"),
+        (7.26, 10.01, "SPEAKER_01"),
+    ]

@@ -15,8 +15,8 @@ from pipeline.speech.cuts import RATE, Span, chunks, find_cuts
 from pipeline.speech.values import Turn
 
 SHORTEST = RATE // 2
-"""What is shorter than half a second goes with its neighbour: services refuse a tenth of a second, and engines
-invent words for less than a word.
+"""What is shorter than half a second goes with its neighbour, or is made longer: services refuse a tenth of a second,
+and engines invent words for less than a word.
 
 Source: OpenAI answers 400 "Audio file is too short. Minimum audio length is 0.1 seconds."."""
 
@@ -59,7 +59,7 @@ def find_groups(
     """
     alone = list(_without_overlaps(exclusive or turns, total))
     covered = [*alone, *(Group(start, end, None) for start, end in _uncovered(speech, alone))]
-    joined = _with_neighbours(_joined(sorted(covered, key=lambda group: group.start)))
+    joined = _with_neighbours(_joined(sorted(covered, key=lambda group: group.start)), total)
     return [part for group in joined for part in _cut(group, silences, longest_s, quietest)]
 
 
@@ -106,8 +106,8 @@ def _joined(groups: Iterable[Group]) -> list[Group]:
     return joined
 
 
-def _with_neighbours(groups: Sequence[Group]) -> list[Group]:
-    """Let what is too short go with the nearer neighbour, and be of that one's speaker."""
+def _with_neighbours(groups: Sequence[Group], total: int) -> list[Group]:
+    """Let what is too short go with the nearer neighbour and be of that one's speaker; alone it is made longer."""
     kept: list[Group] = []
     pending: Group | None = None
     for at, found in enumerate(groups):
@@ -116,14 +116,24 @@ def _with_neighbours(groups: Sequence[Group]) -> list[Group]:
         if group.end - group.start >= SHORTEST:
             kept.append(group)
             continue
-        following = groups[at + 1] if at + 1 < len(groups) else None
-        if following is not None and (not kept or following.start - group.end < group.start - kept[-1].end):
+        left = kept[-1].end if kept else 0
+        right = groups[at + 1].start if at + 1 < len(groups) else total
+        before = group.start - left if kept else total
+        after = right - group.end if at + 1 < len(groups) else total
+        if min(before, after) > JOINED:
+            kept.append(_widened(group, left, right))
+        elif after < before:
             pending = group
-        elif kept:
-            kept[-1] = evolve(kept[-1], end=group.end)
         else:
-            kept.append(group)
+            kept[-1] = evolve(kept[-1], end=group.end)
     return kept
+
+
+def _widened(group: Group, left: int, right: int) -> Group:
+    """Return a part as long as the shortest one, as far as [left, right) has room, with itself in the middle."""
+    start = max(left, (group.start + group.end - SHORTEST) // 2)
+    end = min(right, start + SHORTEST)
+    return evolve(group, start=max(left, end - SHORTEST), end=end)
 
 
 def _cut(
