@@ -18,8 +18,8 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: $(VENV)/installed  ## all tests: 3 minutes on two cores
-	$(PYTEST)
+test: $(VENV)/installed  ## all tests but every combination: 4 to 9 minutes on two cores
+	$(PYTEST) -m "not heavy"
 
 pyannote: $(PYANNOTE_VENV)/installed  ## the tests that need pyannote.audio and torch, in an environment of 6 GB
 	OMP_NUM_THREADS=1 $(PYANNOTE_VENV)/bin/python -m pytest -n 0 tests/test_diarize_pyannote.py
@@ -42,6 +42,7 @@ bench: $(VENV)/installed  ## speed, beside the limit, in one run
 	$(BIN)/python benchmarks/convert.py
 
 proofs: $(VENV)/installed mutants  ## what the log promises, attacked: 45 minutes; docs/reliability.md says how
+	$(PYTEST) -m heavy
 	$(PROOF).crash --states 100000 --depth 3
 	$(PROOF).damage --corruptions 500000
 	$(PROOF).verifiers --corruptions 50000

@@ -26,7 +26,17 @@ def paid(tmp_path: Path) -> Iterator[Paid]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("options", "mode"), [(BOTH, "before"), (BOTH, "torn"), (BOTH, "after"), (TURNS, "after")], ids=str
+    ("options", "mode"),
+    [
+        pytest.param(BOTH, "after", id="chunks after"),
+        *(
+            pytest.param(options, mode, id=f"{name} {mode}", marks=pytest.mark.heavy)
+            for options, name, mode in (
+                *((BOTH, "chunks", mode) for mode in ("before", "torn")),
+                *((TURNS, "turns", mode) for mode in ("before", "torn", "after")),
+            )
+        ),
+    ],
 )
 def test_a_crash_at_any_event_changes_neither_the_text_nor_the_bill(
     tmp_path: Path, options: dict[str, str], mode: str

@@ -77,11 +77,16 @@ def require_paid_once(paid: Paid) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [BOTH, TURNS], ids=["chunks", "turns"])
+@pytest.mark.parametrize(
+    "options", [pytest.param(BOTH, id="chunks"), pytest.param(TURNS, id="turns", marks=pytest.mark.heavy)]
+)
+@pytest.mark.parametrize("nth", [1, *(pytest.param(nth, marks=pytest.mark.heavy) for nth in (2, 3))])
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_of_the_transcriber_changes_neither_the_text_nor_the_bill(paid, undisturbed, name, options):
-    paid.openai.faults.script(FAULTS[name])
+def test_a_fault_of_the_transcriber_changes_neither_the_text_nor_the_bill(paid, undisturbed, name, nth, options):
+    """At each call; there are three, of chunks and of turns."""
+    paid.openai.faults.script(evolve(FAULTS[name], nth=nth, endpoint=TRANSCRIBE))
     finish(paid, options)
+    assert sum(paid.openai.faults.hits.values()) == 1
     assert paid.text() == undisturbed[options["model"]]
     require_paid_once(paid)
 
@@ -89,11 +94,16 @@ def test_a_fault_of_the_transcriber_changes_neither_the_text_nor_the_bill(paid, 
 @pytest.mark.slow
 @pytest.mark.parametrize("endpoint", ["GET /v1/test", "POST /v1/media/input", "PUT *", SUBMIT, "GET /v1/jobs/*"])
 @pytest.mark.parametrize(
-    "name", ["reset_before_body", "reset_after_acceptance", "500", "502", "429 seconds", "html"]
+    "name",
+    [
+        *("reset_after_acceptance", "500", "429 seconds"),
+        *(pytest.param(name, marks=pytest.mark.heavy) for name in ("reset_before_body", "502", "html")),
+    ],
 )
 def test_a_fault_of_the_diarizer_changes_neither_the_text_nor_the_bill(paid, undisturbed, name, endpoint):
     paid.pyannoteai.faults.script(evolve(FAULTS[name], endpoint=endpoint))
     finish(paid, BOTH)
+    assert sum(paid.pyannoteai.faults.hits.values()) == 1
     assert paid.text() == undisturbed["whisper-1"]
     require_paid_once(paid)
 

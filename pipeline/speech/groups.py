@@ -15,8 +15,8 @@ from pipeline.speech.cuts import RATE, Span, chunks, find_cuts
 from pipeline.speech.values import Turn
 
 SHORTEST = RATE // 2
-"""What is shorter than half a second goes with its neighbour, or is made longer: services refuse a tenth of a second,
-and engines invent words for less than a word.
+"""What is shorter than half a second goes with its neighbour, or is made longer: services refuse a tenth of a
+second, and engines invent words for less than a word.
 
 Source: OpenAI answers 400 "Audio file is too short. Minimum audio length is 0.1 seconds."."""
 
