@@ -65,7 +65,8 @@ class Outcome:
             self._take_failures(result)
         elif result.outcome == runner.NEEDS_DECISION:
             waits = (*result.plan.blocked, *result.plan.asks)
-            said = [error.message for error in result.failures.values()]
+            told = {step.stage for step in waits}
+            said = [error.message for stage, error in result.failures.items() if stage not in told]
             self.error = printable(" ".join([*said, *([f"{reasons(waits)}."] if waits else [])]))
             self.is_in_doubt = any(error.code == "in_doubt" for error in result.failures.values())
             self.is_in_doubt |= any(IN_DOUBT_REMEDY in step.reason for step in result.plan.asks)
@@ -119,10 +120,10 @@ class Outcome:
 
 
 def reasons(steps: Iterable[StagePlan]) -> str:
-    """Return why stages can't go on, each reason once."""
+    """Return why stages can't go on, each reason once, without a full stop."""
     by_reason: dict[str, list[str]] = {}
     for step in steps:
-        by_reason.setdefault(step.reason, []).append(step.stage)
+        by_reason.setdefault(step.reason.rstrip("."), []).append(step.stage)
     return "; ".join(f"{' and '.join(stages)}: {reason}" for reason, stages in by_reason.items())
 
 

@@ -347,15 +347,16 @@ class Obtaining:
         provider = remote.provider if remote is not None and call.in_doubt else None
         if isinstance(provider, RemoteJobs) and self._look_for_job(call, provider):
             return None
-        reason = "it may have been accepted" if call.in_doubt else "its answer can't be used"
-        if self.tools.ledger.repeat(self.calls.recorder, call, reason):
+        unknown = "may have been accepted and billed, and no answer came"
+        known = unknown if call.in_doubt else "is paid, and its answer can't be used"
+        if self.tools.ledger.repeat(self.calls.recorder, call, f"it {known}"):
+            self._note("sent once more, perhaps paid twice")
             return call.id
-        error = DecisionError(
-            f"The call {call.id} ({call.started.unit}) may be paid already, and {reason}. "
+        raise DecisionError(
+            f"The call {call.id} ({call.started.unit}) {known}. "
             f"`evt run {self._state.pipeline_id} --in-doubt repeat` sends it once more.",
             code="in_doubt",
         )
-        raise error
 
     def _look_for_job(self, call: Call, provider: RemoteJobs) -> bool:
         remote = self.request.remote
@@ -406,7 +407,9 @@ class Obtaining:
         if wait_s > left_s:
             return False
         tried = f" ({self.tries} of {self.tools.ledger.limits.attempts})" if self.tries else ""
-        self._note(f"{str(error).rstrip('.')}; trying again in {wait_s:.1f} s{tried}")
+        # Whether a call in doubt is sent again is decided when the wait is over, and told then.
+        again = "" if error.kind == AMBIGUOUS else f"; trying again in {wait_s:.1f} s{tried}"
+        self._note(f"{str(error).rstrip('.')}{again}")
         if error.kind != THROTTLED:
             _Line(self.calls, "", self._doing).pause(wait_s)
         return True

@@ -454,13 +454,14 @@ def _option_source(stage: str, field: str, options: Mapping[str, Option]) -> str
         return option_source if (option_source := options[field].source) == DEFAULT else "named"
     if field in options:
         return "named" if options[field].is_named else options[field].source
-    return "evt"
+    return "address" if field == "origin" else "evt"
 
 
 def _in_words(changes: Iterable[Change]) -> str:
     shown = {change.field: change for change in changes}
     if "provider" in shown:
-        shown.pop("provider_version", None)  # that of another provider says nothing
+        for field in ("provider_version", "origin"):
+            shown.pop(field, None)  # those of another provider say nothing
     return "; ".join(_change_in_words(change) for change in shown.values())
 
 
@@ -474,6 +475,7 @@ def _change_in_words(change: Change) -> str:
         "file": "from a configuration file",
         "environment": "from the environment",
         "begun": "as it was begun",
+        "address": "set with its URL",
     }
     return (
         f"{change.field}: {_shown(change.was)} → {_shown(change.now)}, {origin.get(change.source, change.source)}"

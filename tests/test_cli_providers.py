@@ -155,3 +155,9 @@ def test_where_the_audio_goes_is_never_left_open() -> None:
     assert where_words(Engine("builtin", 1)) == "stays here"
     assert where_words(PAID) == "https://api.openai.com"
     assert where_words(Engine("other", 1, network=True)) == "the network"
+
+
+def test_what_is_lacking_is_told_in_one_sentence_with_one_full_stop(evt):
+    refused = evt("run", evt.speech(), "--transcriber", "openai", code=3)
+    assert "OPENAI_API_KEY" in refused.stderr
+    assert ".." not in refused.stderr.replace("...", "")
