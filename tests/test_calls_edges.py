@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 from attrs import evolve
 
+from pipeline.answers import settle_open_calls
+from pipeline.artifacts import Artifacts
 from pipeline.calls import Calls
 from pipeline.errors import StoppedError
 from pipeline.obtaining import CallTools, Obtaining, _Line
@@ -20,7 +23,7 @@ from pipeline.runner import ActiveRun, recording_into
 from projections.decisions import RUN
 from projections.engine import Engine
 from projections.events import CallFailed, CallStarted, StageError, StageStarted
-from projections.failures import AMBIGUOUS
+from projections.failures import AMBIGUOUS, LOCAL
 from projections.fold import fold, initial_state
 from projections.graph import DIARIZATION, TRANSCRIPTION
 from projections.limits import Limits
@@ -32,7 +35,7 @@ from projections.prices import Unit
 from tests.support.openai_server import TRANSCRIBE
 from tests.support.paid import LIMITS, Paid
 from tests.support.runs import AROUND, PIPELINE, as_records, created, run_started
-from tests.support.service import status
+from tests.support.service import Fault, status
 from tests.support.shop import Quiet, write_speech
 
 ENGINE = Engine("pyannoteai", 1, network=True, billable=True, origin="https://api.pyannote.ai", account="0b0b0b0b")
@@ -156,3 +159,57 @@ def test_the_plan_and_the_gate_reckon_with_the_same_price_when_most_is_done() ->
     assert step.decision == RUN
     assert step.price is not None
     assert step.price.at_most == Money(Decimal("1.900000"), "USD")
+
+
+def test_a_paid_call_that_a_dead_process_left_open_is_in_doubt(paid: Paid) -> None:
+    """Nobody knows whether it was accepted; a call that costs nothing is just asked again."""
+    calls = [
+        CallStarted(f"diarization.1.{n}", DIARIZATION, 1, "p", "diarize", "u", str(n) * 64, billable=billable)
+        for n, billable in ((1, True), (2, False))
+    ]
+    with recording_into(paid.shop(), PIPELINE) as recorder:
+        stage = StageStarted(DIARIZATION, 1, "key", 1, "first", (), {}, {})
+        recorder.record(created(), run_started(), stage, *calls)
+        settle_open_calls(recorder, Artifacts(paid.folder / "artifacts"))
+        assert [call.in_doubt for call in recorder.state.calls.values()] == [True, False]
+        assert [call.kind for call in recorder.state.calls.values()] == [AMBIGUOUS, LOCAL]
+
+
+@pytest.mark.slow
+def test_without_quota_no_other_call_begins(tmp_path: Path) -> None:
+    with Paid(tmp_path, concurrency=1) as paid:
+        quota = {"error": {"type": "insufficient_quota", "code": "insufficient_quota", "message": "no quota"}}
+        paid.openai.faults.script(status(429, quota, endpoint=TRANSCRIBE))
+        paid.run(paid.shop())
+        assert paid.openai.count(TRANSCRIBE) == 1
+
+
+@pytest.mark.slow
+def test_a_limit_that_was_reached_is_recorded_once(tmp_path: Path) -> None:
+    with Paid(tmp_path, concurrency=1) as paid:
+        shop = paid.shop(limits=Limits(max_cost=Money(Decimal("0.0012"), "USD"), retry_wait_s=0.01))
+        result = paid.run(shop, {"diarizer": "none", "transcriber": "openai", "model": "whisper-1"})
+        assert result is not None
+        assert result.outcome == "needs_decision"
+        types = [record.type for record in shop.store.read(result.pipeline).records]
+        assert types.count("budget.exceeded") == 1
+
+
+@pytest.mark.slow
+def test_an_answer_whose_text_was_cut_off_is_asked_for_in_parts_and_never_as_a_whole_again(paid: Paid) -> None:
+    most = paid.services.model("openai", "gpt-4o-transcribe")
+    assert most is not None
+
+    def cut_off(answer: dict[str, Any]) -> dict[str, Any]:
+        return {**answer, "usage": {**answer["usage"], "output_tokens": most["max_output_tokens"]}}
+
+    paid.openai.faults.script(Fault("edit", endpoint=TRANSCRIBE, nth=1, edit=cut_off))
+    asked = {"diarizer": "none", "transcriber": "openai", "model": "gpt-4o-transcribe"}
+    result = paid.run(paid.shop(), asked)
+    assert result is not None
+    assert result.outcome == "completed"
+    calls = [call for call in result.state.calls.values() if call.started.provider == "openai"]
+    (whole,) = [call for call in calls if call.resolution == "given_up"]
+    parts = [call for call in calls if call.started.at_most and call is not whole and call.status == "succeeded"]
+    assert len(parts) >= 2
+    assert max(paid.charged().values()) == 1

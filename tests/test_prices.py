@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from pipeline.look import Look, look
 from pipeline.recordings import identify
@@ -54,6 +55,19 @@ def test_once_its_inputs_are_there_a_stage_costs_what_was_expected(paid: Paid, o
     paid.run(paid.shop(), options)
     assert near(price.expected, paid.openai.meter.total("USD").amount)
     assert price.calls == len(paid.openai.meter.charges)
+
+
+@pytest.mark.slow
+def test_what_is_paid_already_is_not_expected_once_more(paid: Paid) -> None:
+    paid.openai.faults.script(evolve(NOTHING, nth=2, endpoint=TRANSCRIBE))
+    paid.run(paid.shop())
+    before = paid.openai.meter.total("USD").amount
+    paid.heal()
+    price = planned(paid, BOTH).plan[TRANSCRIPTION].price
+    assert price is not None
+    paid.run(paid.shop())
+    assert before > 0
+    assert near(price.expected, paid.openai.meter.total("USD").amount - before)
 
 
 @pytest.mark.slow
