@@ -187,7 +187,7 @@ def test_without_quota_no_other_call_begins(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_limit_that_was_reached_is_recorded_once(tmp_path: Path) -> None:
     with Paid(tmp_path, concurrency=1) as paid:
-        shop = paid.shop(limits=Limits(max_cost=Money(Decimal("0.0012"), "USD"), retry_wait_s=0.01))
+        shop = paid.shop(limits=Limits(max_cost=Money(Decimal("0.0006"), "USD"), retry_wait_s=0.01))
         result = paid.run(shop, {"diarizer": "none", "transcriber": "openai", "model": "whisper-1"})
         assert result is not None
         assert result.outcome == "needs_decision"
