@@ -162,3 +162,27 @@ def test_one_process_of_a_home_submits_at_a_time(tmp_path: Path):
         process.communicate("")
         thread.join(30)
         assert got.is_set()
+
+
+class Waiting(Line):
+    """A line that waits in no time, and remembers for how long."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.paused: list[float] = []
+
+    def pause(self, seconds: float) -> None:
+        self.paused.append(round(seconds, 6))
+        self.clock.now += seconds
+
+
+def test_no_more_requests_a_minute_are_sent_than_the_user_allows(tmp_path: Path):
+    clock = Clock()
+    pace, line = Pace(tmp_path, clock), Waiting(clock)
+    for _ in range(3):
+        pace.take_turn(ENGINE, 30, line)
+    assert line.paused == [2.0, 2.0]
+    pace.take_turn(evolve(ENGINE, account="another"), 30, line)
+    pace.take_turn(ENGINE, None, line)
+    assert line.paused == [2.0, 2.0]
