@@ -36,6 +36,9 @@ then reported as stale, and made again only on request."""
 
 FORMATS: Final = ("txt", "srt", "vtt", "json", "rttm")
 
+USUAL_FORMATS: Final = ("txt", "srt", "vtt", "json", "rttm")
+"""What is made when nobody says anything."""
+
 DEFAULTS: Final[dict[str, Any]] = {
     "diarizer": "auto",
     "speakers": None,
@@ -45,6 +48,6 @@ DEFAULTS: Final[dict[str, Any]] = {
     "transcriber": "auto",
     "model": None,
     "language": "auto",
-    "formats": list(FORMATS),
+    "formats": list(USUAL_FORMATS),
 }
 """Every option that can change a result, with the value that it has when nobody says anything."""

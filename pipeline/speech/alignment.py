@@ -12,22 +12,8 @@ from difflib import SequenceMatcher
 
 from attrs import evolve
 
+from pipeline.speech.scripts import is_unspaced
 from pipeline.speech.values import Word
-
-_UNSPACED = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x1000, 0x109F),  # Myanmar
-    (0x1780, 0x17FF),  # Khmer
-    (0x3005, 0x3007),  # ideographic iteration mark, closing mark and zero
-    (0x3040, 0x30FF),  # Hiragana, Katakana
-    (0x31F0, 0x31FF),
-    (0x3400, 0x4DBF),  # Han
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0xFF66, 0xFF9D),  # half-width Katakana
-    (0x20000, 0x3FFFF),
-)
-"""Scripts that are written without spaces between words. Source: Unicode 16, Blocks.txt."""
 
 _VOICED = "\uff9e\uff9f"
 """Half-width marks that change the sound of the Katakana before them; Unicode calls them letters."""
@@ -146,18 +132,13 @@ def _characters(piece: str) -> Iterator[str]:
     current, has_unspaced = "", False
     for char in piece:
         opens = unicodedata.category(char) in {"Ps", "Pi"}
-        starts = _is_unspaced(char) and bool(letters(current))
-        spaced = char.isalnum() and not _is_unspaced(char) and char not in _VOICED
+        starts = is_unspaced(char) and bool(letters(current))
+        spaced = char.isalnum() and not is_unspaced(char) and char not in _VOICED
         ends = has_unspaced and (opens or spaced)
         if starts or ends:
             yield current
             current, has_unspaced = "", False
         current += char
-        has_unspaced = has_unspaced or _is_unspaced(char)
+        has_unspaced = has_unspaced or is_unspaced(char)
     if current:
         yield current
-
-
-def _is_unspaced(char: str) -> bool:
-    """Say whether a character is a letter of a script without spaces; its vowel signs and marks are not."""
-    return char.isalnum() and any(first <= ord(char) <= last for first, last in _UNSPACED)

@@ -409,4 +409,5 @@ def _attributed(claim: _Claim) -> AttributedWord:
         confidence=timed.word.confidence,
         alternatives=tuple(others),
         overlapped=claim.overlapped,
+        suspect=timed.word.suspect,
     )

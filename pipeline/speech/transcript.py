@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from attrs import frozen
 
-from pipeline.speech.values import Turn, Utterance
+from pipeline.speech.values import Gap, Turn, Utterance
 
 DRAFT_NOTE = (
     "Draft: made by the small built-in English engine, good enough to try evt, not to rely on. "
@@ -49,6 +51,8 @@ class Transcript:
         draft: a provider of draft quality made it.
         engines: the providers' names.
         warnings: sentences for the reader, e.g. about a recording that was cut short.
+        gaps: where speech was heard and could not be transcribed; ordered by start.
+        quality: the report that the merge made of the transcript, as JSON values; empty where there is none.
     """
 
     id: str
@@ -60,12 +64,30 @@ class Transcript:
     draft: bool
     engines: Engines
     warnings: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    quality: Mapping[str, Any] = {}
+
+    @property
+    def passages(self) -> tuple[Utterance | Gap, ...]:
+        """The utterances and the gaps between them, ordered by start; what readers are shown."""
+        return tuple(sorted((*self.utterances, *self.gaps), key=lambda passage: passage.start_s))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know before the first word: the draft note, then the warnings, a line each."""
         draft = (DRAFT_NOTE,) if self.draft else ()
         return draft + tuple(one_line(warning) for warning in self.warnings)
+
+
+def gap_text(gap: Gap) -> str:
+    """Return what stands in the place of speech that could not be transcribed: `[inaudible 12:00–17:58]`."""
+    return f"[inaudible {_minutes(gap.start_s)}–{_minutes(gap.end_s)}]"
+
+
+def _minutes(time_s: float) -> str:
+    minutes, seconds = divmod(int(time_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes:02}:{seconds:02}"
 
 
 def one_line(text: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from pipeline.speech.scripts import joined
+
 UNKNOWN_SPEAKER = "UNKNOWN"
 """The label of a word that no turn is near enough to claim."""
 
@@ -26,7 +28,8 @@ class Turn:
 class Word:
     """One transcribed word, its punctuation attached.
 
-    The times are None where the engine gives none; `speaker` is set where whoever heard the word knew who spoke.
+    The times are None where the engine gives none; `speaker` is set where whoever heard the word knew who spoke;
+    `suspect` says why the word may not have been said, see `pipeline.speech.suspicion`.
     """
 
     text: str
@@ -35,6 +38,7 @@ class Word:
     confidence: float | None = None
     channel: int | None = None
     speaker: str | None = None
+    suspect: tuple[str, ...] = ()
 
 
 @frozen
@@ -46,6 +50,7 @@ class AttributedWord:
         method: `given`, `channel`, `overlap`, `exclusive`, `previous`, `edge`, `realigned`, `island` or `none`.
         alternatives: other speakers heard during the word, most heard first.
         overlapped: two speakers or more speak during the word.
+        suspect: why the word may not have been said, see `pipeline.speech.suspicion`; mostly empty.
     """
 
     text: str
@@ -57,6 +62,7 @@ class AttributedWord:
     confidence: float | None = None
     alternatives: tuple[str, ...] = ()
     overlapped: bool = False
+    suspect: tuple[str, ...] = ()
 
 
 @frozen
@@ -78,5 +84,17 @@ class Utterance:
 
     @property
     def text(self) -> str:
-        """The words, joined by single spaces."""
-        return " ".join(word.text for word in self.words)
+        """The words, joined as their script is written."""
+        return joined(word.text for word in self.words)
+
+
+@frozen
+class Gap:
+    """Speech was heard during [start_s, end_s), and no words of it could be had; the user lets it be a gap.
+
+    `channel` is set where the recording's channels are transcribed one by one.
+    """
+
+    start_s: float
+    end_s: float
+    channel: int | None = None

@@ -8,7 +8,7 @@ from pipeline.formats import FORMATS
 from pipeline.providers.registry import Providers
 from pipeline.recordings import name_of
 from pipeline.speech.transcript import Engines, Transcript
-from pipeline.speech.values import AttributedWord, Turn, Utterance
+from pipeline.speech.values import AttributedWord, Gap, Turn, Utterance
 from pipeline.stages.merge import TRANSCRIPT
 from pipeline.work import StageResult, StageWork
 from projections.graph import AUDIO_CONVERSION, DIARIZATION, MERGE, TRANSCRIPTION
@@ -18,10 +18,15 @@ def run(work: StageWork, providers: Providers) -> StageResult:
     """Render each wanted format."""
     transcript = _transcript(work, work.input_json(MERGE, TRANSCRIPT))
     outputs = tuple(
-        work.folder.put_bytes(f"transcript.{name}", FORMATS[name](transcript).encode())
+        work.folder.put_bytes(f"transcript.{name}", _rendered(name, transcript))
         for name in work.step.options["formats"]
     )
     return StageResult(outputs, {"formats": work.step.options["formats"]})
+
+
+def _rendered(name: str, transcript: Transcript) -> bytes:
+    content = FORMATS[name](transcript)
+    return content.encode() if isinstance(content, str) else content
 
 
 def _transcript(work: StageWork, merged: dict[str, Any]) -> Transcript:
@@ -37,9 +42,15 @@ def _transcript(work: StageWork, merged: dict[str, Any]) -> Transcript:
         draft=merged["draft"],
         engines=Engines(diarizer=merged["engines"][DIARIZATION], transcriber=merged["engines"][TRANSCRIPTION]),
         warnings=tuple(converted.get("warnings", ())),
+        gaps=tuple(Gap(**gap) for gap in merged.get("gaps", ())),
+        quality=merged.get("quality", {}),
     )
 
 
 def _utterance(stored: dict[str, Any]) -> Utterance:
-    words = (AttributedWord(**{**word, "alternatives": tuple(word["alternatives"])}) for word in stored["words"])
-    return Utterance(stored["speaker"], tuple(words))
+    return Utterance(stored["speaker"], tuple(_word(word) for word in stored["words"]))
+
+
+def _word(stored: dict[str, Any]) -> AttributedWord:
+    lists = {name: tuple(stored.get(name, ())) for name in ("alternatives", "suspect")}
+    return AttributedWord(**{**stored, **lists})

@@ -19,7 +19,7 @@ def run(work: StageWork, providers: Providers) -> StageResult:
     """Merge, and store everything that an output format may want to show."""
     found = work.input_json(DIARIZATION, TURNS)
     spoken = work.input_json(TRANSCRIPTION, WORDS)
-    words = [Word(**word) for word in spoken["words"]]
+    words = [Word(**{**word, "suspect": tuple(word.get("suspect", ()))}) for word in spoken["words"]]
     turns, exclusive = ([Turn(**turn) for turn in found[name]] for name in ("turns", "exclusive"))
     utterances = merge(words, turns, exclusive)
     content = {
