@@ -34,6 +34,11 @@ _OPTIONS = (
     click.option(
         "--format", "formats", multiple=True, help=f"Output formats: {', '.join(FORMATS)} (comma or repeat)."
     ),
+    click.option(
+        "--allow-gaps/--no-allow-gaps",
+        default=None,
+        help="Mark speech of which no words could be had, instead of failing.",
+    ),
     click.option("--refresh", multiple=True, type=click.Choice(STAGES), help="Run this stage again in any case."),
     click.option("--reset-options", is_flag=True, help="Forget the options of earlier runs of this recording."),
 )

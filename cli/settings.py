@@ -122,7 +122,9 @@ def checked(name: str, value: Any, origin: str) -> Any:
     """Return an option's value, or raise SettingsError if it can't have that value."""
     if name not in DEFAULTS:
         raise _no_setting(name, origin, SETTINGS)
-    if name in {"speakers", "min_speakers", "max_speakers"}:
+    if name == "allow_gaps":
+        good = isinstance(value, bool)
+    elif name in {"speakers", "min_speakers", "max_speakers"}:
         good = value is None or (type(value) is int and 1 <= value <= _SPEAKERS_MAX)
     elif name == "formats":
         good = isinstance(value, list) and bool(value) and all(item in FORMATS for item in value)
@@ -137,7 +139,7 @@ def checked(name: str, value: Any, origin: str) -> Any:
     if not good:
         hint = f"a whole number from 1 to {_SPEAKERS_MAX}" if "speakers" in name else _TEXT_HINT
         hint = f"a list of {', '.join(FORMATS)}" if name == "formats" else hint
-        hint = "a list of names of voiceprints" if name == "identify" else hint
+        hint = {"identify": "a list of names of voiceprints", "allow_gaps": "true or false"}.get(name, hint)
         raise SettingsError(f"{origin}: {name} can't be {shortened(value)}; it is {hint}.")
     return value
 
@@ -146,6 +148,8 @@ def parsed(name: str, text: str) -> Any:
     """Return what a settings file would hold for a text; that it can be used is still to be checked."""
     if name in {"speakers", "min_speakers", "max_speakers"}:
         return int(text) if text.isdecimal() and len(text) < 10 else text
+    if name == "allow_gaps":
+        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
     return text.split(",") if name in {"formats", "identify"} else text
 
 

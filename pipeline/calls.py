@@ -8,7 +8,7 @@ user lets it. What a failure means is in `projections.failures`; docs/adr/0010 h
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -65,15 +65,25 @@ class Calls:
             DecisionError: nothing more is sent before the user decides.
             StoppedError: the user asked to stop.
         """
-        found = self.answers_or_too_long(requests, concurrency)
+        found = self.answers_or_errors(requests, concurrency)
         _raise_worst([answer for answer in found if isinstance(answer, Exception)])
         return [answer for answer in found if isinstance(answer, dict)]
 
-    def answers_or_too_long(self, requests: Sequence[Request], concurrency: int) -> list[Answer | ProviderError]:
-        """Return answers, and the error in the place of each request that is too long; else as `answers`.
+    def answers_or_errors(
+        self,
+        requests: Sequence[Request],
+        concurrency: int,
+        is_let: Callable[[ProviderError], bool] = lambda error: False,
+    ) -> list[Answer | ProviderError]:
+        """Return answers, and the error in the place of each request that is too long or may fail.
+
+        Args:
+            requests: in any number; equal ones share an answer.
+            concurrency: how many may be under way at once.
+            is_let: says which failures of a single request the caller can live with.
 
         Raises:
-            ProviderError: a request failed. The others were finished and their answers are kept.
+            ProviderError: a request failed otherwise. The others were finished and their answers are kept.
             DecisionError: nothing more is sent before the user decides.
             StoppedError: the user asked to stop.
         """
@@ -85,7 +95,7 @@ class Calls:
             futures = {digest: pool.submit(self._obtain, request) for digest, request in fresh.items()}
             asked = {digest: _outcome(future) for digest, future in futures.items()}
         errors = [outcome for outcome in asked.values() if isinstance(outcome, Exception)]
-        _raise_worst([error for error in errors if not is_too_long(error)])
+        _raise_worst([error for error in errors if not _is_for_caller(error, is_let)])
         found = {**kept, **{digest: out for digest, out in asked.items() if isinstance(out, dict | ProviderError)}}
         return [found[request.digest] for request in requests]
 
@@ -191,9 +201,9 @@ class Calls:
         return answer
 
 
-def is_too_long(error: object) -> bool:
-    """Say whether a request was too long for its engine, so that shorter ones may be taken."""
-    return isinstance(error, ProviderError) and error.code in TOO_LONG
+def _is_for_caller(error: Exception, is_let: Callable[[ProviderError], bool]) -> bool:
+    """Say whether the caller knows what to do: ask for shorter parts, or go on without."""
+    return isinstance(error, ProviderError) and (error.code in TOO_LONG or is_let(error))
 
 
 def _outcome(future: Future[Answer]) -> Answer | Exception:

@@ -58,6 +58,10 @@ class ProviderError(PipelineError):
         self.said = said
 
 
+class MissingSpeechError(PipelineError):
+    """Speech was heard and no words came of it. `--allow-gaps` marks it, or another engine may hear it."""
+
+
 class DecisionError(PipelineError):
     """Nothing more is sent before the user decides: about money, or about a call that may be paid already.
 

@@ -7,6 +7,7 @@ pieces are kept for as long as the process lives.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from pipeline.artifacts import Artifacts
 from pipeline.inputs import TURNS, audio_of
 from pipeline.providers.base import Audio, Chunk
 from pipeline.providers.remote import Sound
-from pipeline.speech.cuts import Span, chunks, find_cuts
+from pipeline.speech.cuts import Span, chunks, find_cuts, overlapping
 from pipeline.speech.groups import find_groups
+from pipeline.speech.timemap import kept_spans
 from pipeline.speech.values import Turn
 from projections.graph import AUDIO_CONVERSION, DIARIZATION
 from projections.plan import StagePlan
@@ -27,31 +29,49 @@ from projections.state import Attempt
 
 _RATE_HZ = 16000
 
+SPOKEN = 3 * _RATE_HZ // 10
+"""A piece with less speech than 0.3 s is not transcribed: it holds no word."""
+
+AROUND = _RATE_HZ
+"""So much is sent on either side of what is asked for once more."""
+
 
 @frozen
 class Piece:
     """A part of one file of the recording.
 
     Attributes:
-        pcm_sha256: digest of its samples as s16le.
-        has_speech: anything in it sounds like speech.
+        pcm_sha256: digest of what is sent as s16le.
+        speech: where anybody is heard in it, in samples of the file.
+        kept: what of it is sent, in samples of the file, where long pauses are left out; empty: all of it.
         speaker: who speaks in it, where it was cut from a speaker's turns.
     """
 
     chunk: Chunk
     pcm_sha256: str
-    has_speech: bool
+    speech: tuple[Span, ...]
+    kept: tuple[Span, ...] = ()
     speaker: str | None = None
 
     @property
+    def has_speech(self) -> bool:
+        """Whether it is worth transcribing: something in it sounds like speech, or is somebody's turn."""
+        return self.speaker is not None or sum(end - start for start, end in self.speech) >= SPOKEN
+
+    @property
+    def span(self) -> Span:
+        """The samples of the file that it covers."""
+        return self.chunk.start, self.chunk.end
+
+    @property
     def seconds(self) -> float:
-        """Its length."""
-        return (self.chunk.end - self.chunk.start) / _RATE_HZ
+        """The length of what is sent."""
+        return self.sound.duration_s
 
     @property
     def sound(self) -> Sound:
         """The piece as a remote provider takes it."""
-        return Sound(self.chunk.path, self.chunk.start, self.chunk.end, self.pcm_sha256)
+        return Sound(self.chunk.path, self.chunk.start, self.chunk.end, self.pcm_sha256, self.kept)
 
 
 @define
@@ -85,7 +105,13 @@ class Cutter:
 
 def sound_of(piece: Piece, start: int, end: int) -> Sound:
     """Return a part of a piece as a sound of its own; `start` and `end` are samples of the file."""
-    return _piece(piece.chunk.path, (start, end), piece.chunk.channel, True, None).sound
+    return _piece(piece.chunk.path, (start, end), piece.chunk.channel, ()).sound
+
+
+def part_of(piece: Piece, start: int, end: int) -> Piece:
+    """Return a part of a piece as a piece of its own, with a second on either side as far as the piece reaches."""
+    first, last = max(piece.chunk.start, start - AROUND), min(piece.chunk.end, end + AROUND)
+    return _sub(piece, (first, last))
 
 
 def halves(piece: Piece) -> list[Piece]:
@@ -101,8 +127,19 @@ def halves(piece: Piece) -> list[Piece]:
         return quietest_sample(chunk.path, a + chunk.start, b + chunk.start) - chunk.start
 
     at = find_cuts(length, inside, window_s, quietest)[0].at + chunk.start
-    spans = ((chunk.start, at), (at, chunk.end))
-    return [_piece(chunk.path, span, chunk.channel, piece.has_speech, piece.speaker) for span in spans]
+    return [_sub(piece, span) for span in ((chunk.start, at), (at, chunk.end))]
+
+
+def _sub(piece: Piece, span: Span) -> Piece:
+    chunk = piece.chunk
+    return _piece(
+        chunk.path,
+        span,
+        chunk.channel,
+        piece.speech,
+        kept=_within(piece.kept, span),
+        speaker=piece.speaker,
+    )
 
 
 def _pieces(
@@ -126,7 +163,20 @@ def _pieces(
         ]
     whole = engine is not None and engine.speakers
     files = [(None, audio.mix)] if whole else _files(audio)
-    return [p for channel, path in files for p in _by_silences(path, samples[path.stem], channel, chunk_s, check)]
+    times_words = engine is not None and engine.word_times and not engine.speakers
+    return [
+        piece
+        for channel, path in files
+        for piece in _by_silences(
+            path,
+            samples[path.stem],
+            channel,
+            chunk_s,
+            check,
+            overlaps=times_words,
+            compact=engine is not None and engine.takes_parts,
+        )
+    ]
 
 
 def _files(audio: Audio) -> list[tuple[int | None, Path]]:
@@ -134,18 +184,26 @@ def _files(audio: Audio) -> list[tuple[int | None, Path]]:
 
 
 def _by_silences(
-    path: Path, total: int, channel: int | None, chunk_s: tuple[float, float], check: Callable[[], None]
+    path: Path,
+    total: int,
+    channel: int | None,
+    chunk_s: tuple[float, float],
+    check: Callable[[], None],
+    *,
+    overlaps: bool,
+    compact: bool,
 ) -> list[Piece]:
     from pipeline.audio.silence import find_silences, quietest_sample
 
     silences = find_silences(path, total, check) if total > chunk_s[1] * _RATE_HZ else []
     cuts = find_cuts(total, silences, chunk_s, lambda start, end: quietest_sample(path, start, end))
     speech = _speech(path, check)
+    spans = chunks(total, cuts)
     pieces = []
-    for start, end in chunks(total, cuts):
+    for span in overlapping(spans, cuts) if overlaps else spans:
         check()
-        has_speech = any(first < end and last > start for first, last in speech)
-        pieces.append(_piece(path, (start, end), channel, has_speech, None))
+        kept = kept_spans(span, _within(speech, span)) if compact else ()
+        pieces.append(_piece(path, span, channel, speech, kept=kept if kept != (span,) else ()))
     return pieces
 
 
@@ -160,11 +218,12 @@ def _by_turns(
     from pipeline.audio.silence import find_silences, quietest_sample
 
     turns, exclusive = (_turns_of(found[name], channel) for name in ("turns", "exclusive"))
+    speech = _speech(path, check)
     groups = find_groups(
         total,
         turns,
         exclusive,
-        speech=_speech(path, check),
+        speech=speech,
         silences=find_silences(path, total, check),
         longest_s=longest_s,
         quietest=lambda start, end: quietest_sample(path, start, end),
@@ -172,7 +231,7 @@ def _by_turns(
     pieces = []
     for group in groups:
         check()
-        pieces.append(_piece(path, (group.start, group.end), channel, True, group.speaker))
+        pieces.append(_piece(path, (group.start, group.end), channel, speech, speaker=group.speaker))
     return pieces
 
 
@@ -188,10 +247,26 @@ def _speech(path: Path, check: Callable[[], None]) -> list[Span]:
     return [(first * per_frame, last * per_frame) for first, last in speech_intervals(path, check)]
 
 
-def _piece(path: Path, span: Span, channel: int | None, has_speech: bool, speaker: str | None) -> Piece:
-    from pipeline.audio.soundfiles import read_samples
+def _within(spans: Sequence[Span], span: Span) -> tuple[Span, ...]:
+    """Return the parts of sorted, disjoint spans that lie within a span."""
+    first = bisect_right(spans, span[0], key=lambda one: one[1])
+    last = bisect_left(spans, span[1], key=lambda one: one[0])
+    return tuple((max(start, span[0]), min(end, span[1])) for start, end in spans[first:last])
+
+
+def _piece(
+    path: Path,
+    span: Span,
+    channel: int | None,
+    speech: Sequence[Span],
+    *,
+    kept: tuple[Span, ...] = (),
+    speaker: str | None = None,
+) -> Piece:
+    from pipeline.audio.soundfiles import read_parts
 
     start, end = span
-    pcm = read_samples(path, start, end).astype("<i2").tobytes()
+    pcm = read_parts(path, kept or (span,)).astype("<i2").tobytes()
     unit = f"{start / _RATE_HZ:.2f}-{end / _RATE_HZ:.2f}" + ("" if channel is None else f" channel {channel}")
-    return Piece(Chunk(path, start, end, channel, unit), hashlib.sha256(pcm).hexdigest(), has_speech, speaker)
+    chunk = Chunk(path, start, end, channel, unit)
+    return Piece(chunk, hashlib.sha256(pcm).hexdigest(), _within(speech, span), kept, speaker)

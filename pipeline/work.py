@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
@@ -94,9 +94,11 @@ class StageWork:
         """Return the answers to requests; see `Calls.answers`."""
         return self.calls.answers(requests, concurrency)
 
-    def answers_or_too_long(self, requests: Sequence[Request], concurrency: int) -> list[Answer | ProviderError]:
-        """Return the answers to requests; see `Calls.answers_or_too_long`."""
-        return self.calls.answers_or_too_long(requests, concurrency)
+    def answers_or_errors(
+        self, requests: Sequence[Request], concurrency: int, is_let: Callable[[ProviderError], bool]
+    ) -> list[Answer | ProviderError]:
+        """Return the answers to requests; see `Calls.answers_or_errors`."""
+        return self.calls.answers_or_errors(requests, concurrency, is_let)
 
     def _input_ref(self, stage: str, name: str) -> ArtifactRef:
         return next(ref for ref in self.inputs[stage].outputs if ref.path.endswith(f"/{name}"))

@@ -39,6 +39,8 @@ class Engine(Value):
         unit_s: no chunk but the last is shorter; bounds the number of calls before it is known.
         reconciles: a job that may have been accepted can be looked for.
         in_order: a chunk is asked for only when the one before it is answered.
+        takes_parts: long pauses are cut out of what it is sent.
+        accounts_for_speech: speech without words means that some are missing; not so for a script.
         lacking: what is missing on this machine, with the remedy; None: ready.
     """
 
@@ -62,7 +64,14 @@ class Engine(Value):
     unit_s: float = 300.0
     reconciles: bool = False
     in_order: bool = False
+    takes_parts: bool = False
+    accounts_for_speech: bool = True
     lacking: str | None = None
+
+    @property
+    def keeps_voices(self) -> bool:
+        """A part that is asked for by itself has the voices of the whole, or none: parts may be asked for anew."""
+        return not self.speakers or self.in_order
 
 
 def with_probed(engine: Engine, probed: Probed) -> Engine:

@@ -48,6 +48,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "transcriber": "auto",
     "model": None,
     "language": "auto",
+    "allow_gaps": False,
     "formats": list(USUAL_FORMATS),
 }
 """Every option that can change a result, with the value that it has when nobody says anything."""

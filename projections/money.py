@@ -75,6 +75,11 @@ class Price(Value):
         per_min = max(self.per_min, self.at_most_per_min)
         return Money(self._of(per_min, seconds) + self.at_most_per_call, self.currency)
 
+    def at_most_in_two(self, seconds: float) -> Money:
+        """Return what two calls can cost at most that share so many seconds of audio between them."""
+        rounded_s = seconds + self.step_s + 2 * self.minimum_s
+        return Money(self.at_most(rounded_s).amount + self.at_most_per_call, self.currency)
+
     def _of(self, per_min: Decimal, seconds: float) -> Decimal:
         step = Decimal(str(self.step_s))
         steps = (Decimal(str(max(seconds, self.minimum_s))) / step).quantize(Decimal(1), ROUND_CEILING)

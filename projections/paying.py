@@ -12,7 +12,7 @@ from projections.cost import committed
 from projections.decisions import ADOPT, ASK, REFRESH, RUN, WAITING
 from projections.doubt import at_stake, may_repeat
 from projections.failures import REPEATED
-from projections.graph import AUDIO_CONVERSION
+from projections.graph import AUDIO_CONVERSION, TRANSCRIPTION
 from projections.limits import STOP
 from projections.money import Money
 from projections.prices import StagePrice, begun_with, stage_price
@@ -40,7 +40,16 @@ def before_paying(step: StagePlan, state: PipelineState, around: Surroundings) -
     units = around.units.get(step.stage)
     there = [call for call in calls if call.id not in lost]
     whole = begun_with(state, step.stage)
-    price = stage_price(engine, units, _duration_s(state, around), there, around.limits, around.rates, whole=whole)
+    price = stage_price(
+        engine,
+        units,
+        _duration_s(state, around),
+        there,
+        around.limits,
+        around.rates,
+        whole=whole,
+        again=step.stage == TRANSCRIPTION and engine.keeps_voices and engine.accounts_for_speech,
+    )
     step = changed(step, price=price)
     if step.decision != RUN:
         return step

@@ -112,6 +112,7 @@ class StagePlan(Value):
         reused: the attempt whose outputs stand for the stage.
         remakes: the attempt whose lost files are to be made again.
         reads: the stages whose outputs it reads.
+        gaps_allowed: speech without words may be marked as a gap; if not, the stage fails.
         price: what its calls will cost; None where none of them is billable.
     """
 
@@ -129,6 +130,7 @@ class StagePlan(Value):
     reused: Attempt | None = None
     remakes: int | None = None
     reads: tuple[str, ...] = ()
+    gaps_allowed: bool = False
     price: StagePrice | None = None
 
 
@@ -237,7 +239,12 @@ def _forward(
     name = _engine_name(stage, options, around, steps)
     engine, lacking = _engine(stage, name, options, around)
     pending = [name for name in _reads(stage, engine) if steps[name].reused is None or steps[name].decision == RUN]
-    successes = [attempt for attempt in state.attempts.get(stage, ()) if attempt.status == SUCCEEDED]
+    gaps_allowed = stage == TRANSCRIPTION and bool(options["allow_gaps"].value)
+    successes = [
+        attempt
+        for attempt in state.attempts.get(stage, ())
+        if attempt.status == SUCCEEDED and (gaps_allowed or not attempt.metadata.get("gaps"))
+    ]
     if pending:
         blocked = lacking is not None and not successes
         reason = str(lacking) if blocked else f"waits for {' and '.join(pending)}"
@@ -258,6 +265,7 @@ def _forward(
         engine=engine,
         engine_name=name,
         reads=_reads(stage, engine),
+        gaps_allowed=gaps_allowed,
     )
     if successes:
         step = _against_successes(step, successes, options, around, steps, state)
@@ -530,6 +538,7 @@ def _idle_wishes(steps: Mapping[str, StagePlan], options: Mapping[str, Option]) 
         "diarizer",
         "transcriber",
         "formats",
+        "allow_gaps",
     }
     speaks = any(engine.languages for engine in engines)
     for name, option in options.items():

@@ -16,7 +16,7 @@ from eventlog.values import Value
 from projections.doubt import allowance
 from projections.engine import Engine
 from projections.limits import AUTO, REPEAT, Limits
-from projections.money import Money, Rates, money_from
+from projections.money import Money, Price, Rates, money_from
 from projections.state import SUCCEEDED, Call, PipelineState
 
 GROUPS_PER_S = 2
@@ -64,6 +64,7 @@ def stage_price(
     rates: Rates,
     *,
     whole: Money | None = None,
+    again: bool = False,
 ) -> StagePrice:
     """Return the price of a stage that is to run.
 
@@ -75,15 +76,18 @@ def stage_price(
         limits: decide how much may be sent twice.
         rates: what currencies are worth.
         whole: what the stage was expected to cost when it was begun; a share of that may be paid twice.
+        again: where speech has no words, a part is asked for once more, in two calls at most.
     """
     if engine.price is None:
         return StagePrice(None, None, None, None if units is None else len(_open(units, calls)))
     if units is None:
-        return _by_length(engine, duration_s, limits, rates, whole)
+        return _by_length(engine, duration_s, limits, rates, whole, again)
     left = _open(units, calls)
     currency = engine.price.currency
     expected = rates.total((engine.price.expected(unit.seconds) for unit in left), currency)
-    once = rates.total((engine.price.at_most(unit.seconds) for unit in left), currency)
+    seconds = [unit.seconds for unit in units] if again else []
+    parts = (engine.price.at_most_in_two(length) for length in seconds)
+    once = rates.total((*(engine.price.at_most(unit.seconds) for unit in left), *parts), currency)
     return _with_repeats(expected, once, len(left), limits, rates, whole)
 
 
@@ -110,21 +114,30 @@ def _open(units: Sequence[Unit], calls: Iterable[Call]) -> list[Unit]:
 
 
 def _by_length(
-    engine: Engine, duration_s: float | None, limits: Limits, rates: Rates, whole: Money | None
+    engine: Engine, duration_s: float | None, limits: Limits, rates: Rates, whole: Money | None, again: bool
 ) -> StagePrice:
     price = engine.price
     if duration_s is None or price is None:
         return StagePrice(None, None, None)
     expected = price.expected(duration_s)
+    once: Money | None = None
     if engine.word_times or engine.speakers:
-        chunks = int(duration_s // engine.unit_s) + 1
-        each = price.at_most_per_call * (chunks - 1) + price.per_min * chunks * Decimal(str(price.step_s)) / 60
-        once: Money | None = Money(price.at_most(duration_s).amount + each, price.currency)
-    elif price.at_most_per_call:
-        once = None
-    else:
-        once = price.at_most(duration_s * (1 + GROUPS_PER_S))
+        once = _in_chunks(price, duration_s, int(duration_s // engine.unit_s) + 1, 2 if again else 1)
+    elif not price.at_most_per_call:
+        once = price.at_most(duration_s * (1 + GROUPS_PER_S) * (2 if again else 1))
     return _with_repeats(expected, once, None, limits, rates, whole)
+
+
+def _in_chunks(price: Price, duration_s: float, chunks: int, times: int) -> Money:
+    """Return what audio costs at most that is sent in chunks, all of it so many times."""
+    first = Money(
+        price.at_most(duration_s).amount
+        + price.at_most_per_call * (chunks - 1)
+        + price.per_min * chunks * Decimal(str(price.step_s)) / 60,
+        price.currency,
+    )
+    more = sum((price.at_most_in_two(duration_s / chunks).amount * chunks for _ in range(times - 1)), Decimal(0))
+    return Money(first.amount + more, price.currency)
 
 
 def _with_repeats(

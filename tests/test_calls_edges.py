@@ -145,7 +145,7 @@ def test_what_failed_in_an_earlier_run_is_not_told_again(paid: Paid) -> None:
 def test_the_plan_and_the_gate_reckon_with_the_same_price_when_most_is_done() -> None:
     """5 % of what the stage was expected to cost when it was begun, not of what is left of it."""
     price = Price("USD", Decimal("1"), "2026-11-01")
-    engine = Engine("openai", 1, network=True, billable=True, price=price)
+    engine = Engine("openai", 1, network=True, billable=True, price=price, accounts_for_speech=False)
     cost = {"amount": "0.900000", "currency": "USD"}
     begun = {"expected": {"amount": "20", "currency": "USD"}, "at_most": {"amount": "21", "currency": "USD"}}
     started = CallStarted(

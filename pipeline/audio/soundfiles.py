@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from hashlib import sha256
 from io import BytesIO
@@ -191,6 +191,13 @@ def read_samples(path: Path, start: int, end: int) -> NDArray[np.int16]:
         file.seek(min(start, file.frames))
         samples: NDArray[np.int16] = file.read(max(0, end - start), dtype="int16")
         return samples
+
+
+def read_parts(path: Path, parts: Sequence[tuple[int, int]]) -> NDArray[np.int16]:
+    """Return stretches of samples [start, end) of a canonical file, one after another; see `read_samples`."""
+    import numpy as np
+
+    return np.concatenate([read_samples(path, start, end) for start, end in parts])
 
 
 def blocks(path: Path, block_s: float) -> Iterator[NDArray[np.int16]]:

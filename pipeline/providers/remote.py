@@ -47,17 +47,29 @@ class Access:
 
 @frozen
 class Sound:
-    """Samples [start, end) of a converted file (mono, 16 kHz, s16, FLAC), and the digest of them as s16le."""
+    """Samples of a converted file (mono, 16 kHz, s16, FLAC), and the digest of them as s16le.
+
+    Attributes:
+        start, end: the first sample, and the one behind the last.
+        kept: what of [start, end) is meant, as sorted, disjoint spans of samples, where long pauses are left out;
+            empty: all of it. Only for engines with `takes_parts`.
+    """
 
     path: Path
     start: int
     end: int
     pcm_sha256: str
+    kept: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def parts(self) -> tuple[tuple[int, int], ...]:
+        """The spans of samples that are meant; never empty."""
+        return self.kept or ((self.start, self.end),)
 
     @property
     def duration_s(self) -> float:
         """Its length in seconds."""
-        return (self.end - self.start) / _RATE_HZ
+        return sum(end - start for start, end in self.parts) / _RATE_HZ
 
 
 @frozen

@@ -56,7 +56,13 @@ class ScriptProvider:
             billable = bool(script.content.get("billable", False))
             price = Price("USD", Decimal(str(script.content["price_per_min"])), "") if _is_priced(script) else None
             return Engine(
-                name, script.version, key_options=wishes, by_position=True, billable=billable, price=price
+                name,
+                script.version,
+                key_options=wishes,
+                by_position=True,
+                billable=billable,
+                price=price,
+                accounts_for_speech=bool(script.content.get("accounts_for_speech", False)),
             )
         except (OSError, ValueError, InvalidOperation) as error:
             return Engine(_NAME, 0, lacking=f"the script {self._path} can't be read: {error}")

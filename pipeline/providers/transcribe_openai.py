@@ -117,6 +117,7 @@ class OpenAITranscriber:
             unprobed=not terms.known,
             shutdown_date=terms.facts.get("shutdown_date"),
             in_order=terms.speakers,
+            takes_parts=terms.word_times and not terms.speakers,
             unit_s=self.chunk_s[0],
             lacking=self._lacking(),
         )
@@ -136,15 +137,15 @@ class OpenAITranscriber:
         Raises:
             ProviderError: see `openai_refusals`; `not_ready`, `too_long` and `too_large` before anything is sent.
             StoppedError: the user asked to stop, or the transcriber was closed, before anything was sent.
-            OSError: the audio can't be read, see `read_samples`.
+            OSError: the audio can't be read, see `read_parts`.
         """
-        from pipeline.audio.soundfiles import encode_flac, read_samples
+        from pipeline.audio.soundfiles import encode_flac, read_parts
 
         terms = self._terms(wish)
         if problem := self._lacking():
             raise _error(problem, "not_ready", LOCAL)
         line.check()
-        upload = encode_flac(read_samples(sound.path, sound.start, sound.end))
+        upload = encode_flac(read_parts(sound.path, sound.parts))
         _check_size(terms, sound, upload)
         fields: dict[str, Any] = {**self._fields(wish), **_references(self._known(wish))}
         fields["file"] = (f"{sound.pcm_sha256[:16]}.flac", upload, "audio/flac")
@@ -378,11 +379,11 @@ def _check_size(terms: Terms, sound: Sound, upload: bytes) -> None:
 
 def _references(known: Sequence[tuple[str, Sound]]) -> dict[str, Any]:
     """Return the sounds of known speakers as the service takes them."""
-    from pipeline.audio.soundfiles import encode_flac, read_samples
+    from pipeline.audio.soundfiles import encode_flac, read_parts
 
     if not known:
         return {}
-    files = [encode_flac(read_samples(sound.path, sound.start, sound.end)) for _, sound in known]
+    files = [encode_flac(read_parts(sound.path, sound.parts)) for _, sound in known]
     return {
         "known_speaker_names": [name for name, _ in known],
         "known_speaker_references": [f"data:audio/flac;base64,{b64encode(file).decode()}" for file in files],

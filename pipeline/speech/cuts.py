@@ -1,8 +1,8 @@
 """Where a long recording is cut into chunks: in its silences, as far as there are any.
 
-Pure: it sees numbers of samples (16 kHz), never audio, so a cut is the same on every machine. The chunks tile
-the recording: no sample is left out and none is in two chunks, also where nobody speaks; whether a chunk is worth
-transcribing is for others to decide.
+Pure: it sees numbers of samples (16 kHz), never audio, so a cut is the same on every machine. The chunks cover
+the recording: no sample is left out, also where nobody speaks, and none is in two chunks but around a hard cut;
+whether a chunk is worth transcribing is for others to decide.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ CRUMB = RATE // 2
 """No cut leaves less than half a second at the end: services refuse a tenth of a second as too short.
 
 Source: OpenAI answers 400 "Audio file is too short. Minimum audio length is 0.1 seconds."."""
+
+OVERLAP = 2 * RATE
+"""So much of the recording is in both chunks at a cut that may go through a word; `pipeline.speech.stitch` puts
+their words together."""
 
 Span = tuple[int, int]
 """A half-open interval [start, end) in samples."""
@@ -72,6 +76,19 @@ def chunks(total: int, cuts: Sequence[Cut]) -> list[Span]:
     if total == 0:
         return []
     return list(pairwise([0, *(cut.at for cut in cuts), total]))
+
+
+def overlapping(spans: Sequence[Span], cuts: Sequence[Cut]) -> list[Span]:
+    """Return the spans between the cuts, those beside a hard cut longer by half the overlap each.
+
+    A chunk grows by no more than a neighbour has.
+    """
+    grown = [list(span) for span in spans]
+    for at, cut in enumerate(cuts):
+        if cut.hard:
+            grown[at][1] = min(cut.at + OVERLAP // 2, spans[at + 1][1])
+            grown[at + 1][0] = max(cut.at - OVERLAP // 2, spans[at][0])
+    return [(start, end) for start, end in grown]
 
 
 def _cut(start: int, end: int, silences: Sequence[Span], quietest: Callable[[int, int], int]) -> Cut:

@@ -30,6 +30,7 @@ def run(work: StageWork, providers: Providers) -> StageResult:
         },
         "utterances": [as_json(utterance) for utterance in utterances],
         "turns": [as_json(turn) for turn in turns],
+        "gaps": spoken.get("gaps", []),
     }
     merged = [word for utterance in utterances for word in utterance.words]
     metadata: dict[str, Any] = {
