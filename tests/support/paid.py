@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
@@ -24,7 +25,7 @@ from projections.fold import fold, initial_state
 from projections.limits import REPEAT, Limits
 from projections.options import Named
 from projections.state import PipelineState
-from tests.support.openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer, Spoken, speak
 from tests.support.pyannoteai_server import PyannoteAI
 from tests.support.service import Clock
 from tests.support.shop import make_shop, run_once, write_speech
@@ -39,7 +40,8 @@ SPEED = 5000.0
 def short_chunks(folder: Path, **more: Any) -> Services:
     """Return the services' data with chunks of a few seconds, as a user's services.toml would."""
     path = folder / "services.toml"
-    lines = ["[openai]", "chunk_s = [3, 5]", *(f"{name} = {value}" for name, value in more.items())]
+    set_here = {"chunk_s": [3, 5], **more}
+    lines = ["[openai]", *(f"{name} = {value}" for name, value in set_here.items())]
     path.write_text("\n".join(lines))
     return load_services(path)
 
@@ -47,11 +49,13 @@ def short_chunks(folder: Path, **more: Any) -> Services:
 class Paid:
     """Both services, one recording, and homes that use them; a context."""
 
-    def __init__(self, folder: Path, seconds: float = 12.0, **services: Any) -> None:
+    def __init__(
+        self, folder: Path, seconds: float = 12.0, hear: Callable[[bytes], list[Spoken]] = speak, **services: Any
+    ) -> None:
         self.folder = folder
         self.services = short_chunks(folder, **services)
         self.recording = write_speech(folder / "talk.wav", seconds)
-        self.openai = OpenAIServer(services=self.services)
+        self.openai = OpenAIServer(services=self.services, hear=hear)
         self.pyannoteai = PyannoteAI(clock=Clock(speed=SPEED))
         self._stack = ExitStack()
 

@@ -1,0 +1,138 @@
+"""Nothing is silently missing: speech without words is asked for again, fails the stage, or is marked as a gap."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from projections.graph import TRANSCRIPTION
+from tests.support.openai_server import RATE_HZ, TRANSCRIBE, Spoken, speak
+from tests.support.paid import Paid
+from tests.support.service import status
+
+pytestmark = pytest.mark.slow
+
+WORDS = {"diarizer": "none", "transcriber": "openai", "model": "whisper-1"}
+TURNS = {"diarizer": "builtin", "transcriber": "openai", "model": "gpt-transcribe", "speakers": 1}
+
+
+def deaf_to(is_lost: Callable[[float], bool]) -> Callable[[bytes], list[Spoken]]:
+    """Hear nothing in sounds of some lengths, in seconds."""
+
+    def hear(pcm: bytes) -> list[Spoken]:
+        return [] if is_lost(len(pcm) / 2 / RATE_HZ) else speak(pcm)
+
+    return hear
+
+
+def forgetful(from_s: float, to_s: float) -> Callable[[bytes], list[Spoken]]:
+    """Leave out what is said in a part of a long sound."""
+
+    def hear(pcm: bytes) -> list[Spoken]:
+        long = len(pcm) / 2 / RATE_HZ > 25
+        return [word for word in speak(pcm) if not (long and from_s <= word[1] < to_s)]
+
+    return hear
+
+
+def transcript(paid: Paid) -> dict[str, object]:
+    found: dict[str, object] = json.loads(paid.text())
+    return found
+
+
+def test_a_part_of_a_chunk_that_was_left_out_is_asked_for_once_more_and_its_words_are_put_in(
+    tmp_path: Path,
+) -> None:
+    with Paid(tmp_path, 44.0, hear=forgetful(10.0, 26.0), chunk_s=[40, 50]) as paid:
+        shop = paid.shop()
+        result = paid.run(shop, WORDS)
+        assert result is not None
+        assert result.outcome == "completed"
+        point = result.state.checkpoints[TRANSCRIPTION]
+        assert point.metadata["chunks_asked_again"] == 1
+        assert point.metadata["gaps"] == 0
+        assert paid.openai.count(TRANSCRIBE) == 2
+        starts = [word["start_s"] for one in transcript(paid)["utterances"] for word in one["words"]]  # type: ignore[attr-defined]
+        assert sum(11 < start < 25 for start in starts) > 20
+        assert starts == sorted(starts)
+        paid.require_balanced(result.state)
+
+
+def test_what_is_lost_twice_fails_the_stage_and_says_where_and_nothing_is_paid_again(tmp_path: Path) -> None:
+    with Paid(tmp_path, 44.0, hear=deaf_to(lambda seconds: seconds > 3), chunk_s=[40, 50]) as paid:
+        result = paid.run(paid.shop(), WORDS)
+        assert result is not None
+        assert result.outcome == "failed"
+        error = result.failures[TRANSCRIPTION]
+        assert error.code == "missing_speech"
+        assert "00:0" in error.message
+        assert "--allow-gaps" in error.message
+        asked = paid.openai.count(TRANSCRIBE)
+        again = paid.run(paid.shop(), {})
+        assert again is not None
+        assert again.outcome == "failed"
+        assert paid.openai.count(TRANSCRIBE) == asked
+
+
+def test_a_gap_that_is_allowed_is_marked_in_every_output(tmp_path: Path) -> None:
+    with Paid(tmp_path, 44.0, hear=deaf_to(lambda seconds: seconds > 3), chunk_s=[40, 50]) as paid:
+        paid.run(paid.shop(), WORDS)
+        asked = paid.openai.count(TRANSCRIBE)
+        result = paid.run(paid.shop(), {"allow_gaps": True})
+        assert result is not None
+        assert result.outcome == "completed"
+        assert paid.openai.count(TRANSCRIBE) == asked
+        assert result.state.checkpoints[TRANSCRIPTION].metadata["gaps"] == 1
+
+
+def test_a_success_with_gaps_is_none_for_a_plan_that_allows_none(tmp_path: Path) -> None:
+    with Paid(tmp_path, 44.0, hear=deaf_to(lambda seconds: seconds > 3), chunk_s=[40, 50]) as paid:
+        assert paid.run(paid.shop(), {**WORDS, "allow_gaps": True}) is not None
+        assert paid.run(paid.shop(), {}) is None
+        result = paid.run(paid.shop(), {"allow_gaps": False})
+        assert result is not None
+        assert result.failures[TRANSCRIPTION].code == "missing_speech"
+
+
+def test_a_chunk_that_the_service_refuses_becomes_a_gap_where_gaps_are_allowed(tmp_path: Path) -> None:
+    with Paid(tmp_path, 20.0, concurrency=1) as paid:
+        paid.openai.faults.script(status(400, {}, endpoint=TRANSCRIBE, nth=2))
+        result = paid.run(paid.shop(), {**WORDS, "allow_gaps": True})
+        assert result is not None
+        assert result.outcome == "completed"
+        assert result.state.checkpoints[TRANSCRIPTION].metadata["gaps"] == 1
+
+
+def test_chunks_that_all_fail_are_no_gaps_but_a_failure(tmp_path: Path) -> None:
+    with Paid(tmp_path, 12.0, concurrency=1) as paid:
+        paid.openai.faults.script(*[status(400, {}, endpoint=TRANSCRIBE)] * 20)
+        result = paid.run(paid.shop(), {**WORDS, "allow_gaps": True})
+        assert result is not None
+        assert result.failures[TRANSCRIPTION].code == "refused"
+
+
+def test_a_long_pause_is_neither_sent_nor_paid_and_times_stay_right(tmp_path: Path) -> None:
+    with Paid(tmp_path, 11.0, chunk_s=[40, 60]) as paid:
+        with_pause(paid.recording, at_s=4.0, pause_s=20.0)
+        result = paid.run(paid.shop(), WORDS)
+        assert result is not None
+        assert result.outcome == "completed"
+        (request,) = [request for request in paid.openai.requests if request.endpoint == TRANSCRIBE]
+        assert request.notes["seconds"] < 13
+        starts = [word["start_s"] for one in transcript(paid)["utterances"] for word in one["words"]]  # type: ignore[attr-defined]
+        assert not [start for start in starts if 5 < start < 23]
+        assert [start for start in starts if start > 24]
+
+
+def with_pause(path: Path, at_s: float, pause_s: float) -> None:
+    """Put digital silence into a recording."""
+    import soundfile
+
+    samples, rate = soundfile.read(path, dtype="int16")
+    at = int(at_s * rate)
+    samples = np.concatenate([samples[:at], np.zeros(int(pause_s * rate), np.int16), samples[at:]])
+    soundfile.write(path, samples, rate)
