@@ -159,7 +159,7 @@ def _lost_head(data: dict[str, Any]) -> str:
 
 _CAUSES = {
     "first": "for the first time",
-    "named": "with other options",
+    "named": "as you wish now",
     "upstream": "on new input",
     "refresh": "as asked",
     "remade": "to make lost files again",
@@ -201,6 +201,8 @@ _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "call.resolved": lambda d: f"{d['call']}: {d['resolution']}, by {d['by']}",
     "engine.probed": lambda d: f"{d['provider']} {d['model']} at {d['origin']}",
     "budget.exceeded": lambda d: f"{d['stage']} {d['unit']}: {d['limit']} of {money(d['amount'])}",
+    "speakers.named": lambda d: f"by {d['user']}, see {d['content']['path']}",
+    "annotation.undone": lambda d: f"what record {d['annotation']} says, by {d['user']}",
     "loss.accepted": lambda d: f"{d['user']} goes on although records may be lost",
     "artifact.missing": lambda d: f"{d['path']} is {d['found']}",
 }

@@ -163,7 +163,7 @@ def with_recording(state: PipelineState, recording: Recording | None) -> Pipelin
     """Let the plan of a pipeline that has no log yet know its input."""
     if recording is None or state.input:
         return state
-    return PipelineState(state.pipeline_id, input=input_of(recording))
+    return evolve(state, input=input_of(recording))
 
 
 def input_of(recording: Recording) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from eventlog.errors import EvtError, LogError
+from pipeline.annotations import Annotate
 from pipeline.answers import settle_open_calls
 from pipeline.artifacts import Artifacts
 from pipeline.errors import (
@@ -46,6 +47,7 @@ from projections.events import (
     StageStarted,
     StageSucceeded,
 )
+from projections.fold import foresee
 from projections.options import Named, Option, resolve_options
 from projections.plan import Plan, StagePlan
 from projections.state import FAILED as STAGE_FAILED
@@ -86,16 +88,32 @@ def run(
     named: Named,
     delivered: Delivered,
     reporter: Reporter,
+    *,
+    annotate: Annotate | None = None,
+    only: frozenset[str] | None = None,
 ) -> RunResult:
     """Carry out the plan of a pipeline and return how that ended. What was seen before only gives the id.
 
+    Args:
+        shop: everything from outside.
+        seen: the pipeline as it was seen before.
+        recording: the file, if it is at hand.
+        named: the wishes of this invocation.
+        delivered: which exports lie where the user wants them.
+        reporter: tells people how it goes.
+        annotate: what the user says of the transcript in this invocation.
+        only: the stages that may run; None: all.
+
     Raises:
         LogError: the log can't be opened or written; what it holds is safe.
+        EvtError: what `annotate` raises; nothing was recorded.
     """
     with recording_into(shop, seen.pipeline) as recorder:
         # Wishes are weighed against the log as it was before this run wrote them down.
         options = resolve_options(named, recorder.state)
-        active = ActiveRun(shop, recorder, recording, named, delivered, reporter, options)
+        active = ActiveRun(
+            shop, recorder, recording, named, delivered, reporter, options, annotate=annotate, only=only
+        )
         return active.carry_out()
 
 
@@ -126,6 +144,8 @@ class ActiveRun:
     delivered: Delivered
     reporter: Reporter
     options: Mapping[str, Option]
+    annotate: Annotate | None = None
+    only: frozenset[str] | None = None
     damaged: frozenset[str] = frozenset()
     begun: bool = False
     abandoned: threading.Event = field(factory=threading.Event)
@@ -174,13 +194,15 @@ class ActiveRun:
 
     def _begin(self) -> None:
         """Record who runs and with which wishes; settle what a dead run left open."""
+        self.artifacts.ensure_salt()
+        said = self.annotate(self.state, self.artifacts) if self.annotate else ()
         events: list[Event] = []
-        state = self.state
+        state = foresee(self.state, said)
         if not state.input and self.recording is not None:
             evt_version = self.shop.identity.versions.get("evt", "")
             events.append(PipelineCreated(input_of(self.recording), evt_version))
             state = with_recording(state, self.recording)
-        events += self.opening(state)
+        events += [*self.opening(state), *said]
         if self.recording is not None and self.state.input and self.recording.name not in self.state.names:
             events.append(InputSeen(self.recording.name))
         for attempts in self.state.attempts.values():
@@ -189,7 +211,6 @@ class ActiveRun:
         self.recorder.record(*events)
         self.begun = True
         self.artifacts.clear_scratch()
-        self.artifacts.ensure_salt()
         settle_open_calls(self.recorder, self.artifacts)
 
     def opening(self, state: PipelineState) -> Sequence[Event]:
@@ -234,9 +255,7 @@ class ActiveRun:
         while True:
             plan = self.plan(self.state)
             startable = [
-                step
-                for step in plan.stages
-                if step.stage in plan.resume_point and step.stage not in self.tried | self.running.keys()
+                step for step in plan.stages if step.stage in plan.resume_point and self._may_start(step.stage)
             ]
             if not self.shop.side_by_side:
                 startable = startable[: 1 - len(self.running)]
@@ -250,6 +269,9 @@ class ActiveRun:
                 if not self.running:
                     return plan
                 self._await_one()
+
+    def _may_start(self, stage: str) -> bool:
+        return stage not in self.tried | self.running.keys() and (self.only is None or stage in self.only)
 
     def _inputs_are_whole(self, step: StagePlan, plan: Plan) -> bool:
         """Verify what a stage is about to read; a damaged file is recorded, and the plan made again."""

@@ -334,6 +334,40 @@ class LossAccepted(Event):
     user: str
 
 
+@frozen(eq=False, repr=False)
+class AnnotationEvent(Event):
+    """Base of what a user says of a transcript; the export applies what holds of it, in the order of the log."""
+
+    content: ArtifactRef
+    user: str
+
+
+@frozen(eq=False, repr=False)
+class SpeakersNamed(AnnotationEvent):
+    """The user gave speakers names, or said that two of them are one person.
+
+    Attributes:
+        content: what was said, and when those speakers speak.
+        user: the account of whoever said it.
+    """
+
+    type: ClassVar[str] = "speakers.named"
+
+
+@frozen(eq=False, repr=False)
+class AnnotationUndone(Event):
+    """The user took back something that was said of the transcript.
+
+    Attributes:
+        annotation: the record that no longer holds, by seq.
+        user: the account of whoever took it back.
+    """
+
+    type: ClassVar[str] = "annotation.undone"
+    annotation: int
+    user: str
+
+
 EVENTS: dict[str, type[Event]] = {
     event.type: event
     for event in (
@@ -355,6 +389,8 @@ EVENTS: dict[str, type[Event]] = {
         BudgetExceeded,
         ArtifactMissing,
         LossAccepted,
+        SpeakersNamed,
+        AnnotationUndone,
     )
 }
 

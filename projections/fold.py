@@ -19,6 +19,7 @@ from projections.state import (
     INTERRUPTED,
     STARTED,
     SUCCEEDED,
+    Annotation,
     Attempt,
     Call,
     Finding,
@@ -42,6 +43,15 @@ def initial_state(pipeline_id: str) -> PipelineState:
 def fold(state: PipelineState, records: Iterable[Record]) -> PipelineState:
     """Return the state after many records."""
     for record in records:
+        state = evolve(state, record)
+    return state
+
+
+def foresee(state: PipelineState, events: Iterable[ev.Event]) -> PipelineState:
+    """Return the state as it will be once these events are recorded next; for a plan, before they are."""
+    for event in events:
+        time, data = state.last_updated or "", ev.to_data(event)
+        record = Record(state.seq + 1, time, event.type, state.pipeline_id, "", data, state.seq, "", "")
         state = evolve(state, record)
     return state
 
@@ -129,6 +139,11 @@ def _apply(state: PipelineState, record: Record, event: ev.Event) -> PipelineSta
             return changed(state, lost=state.lost | {event.path})
         case ev.LossAccepted():
             return _loss_accepted(state, event)
+        case ev.AnnotationEvent():
+            said = Annotation(record.seq, event.type, event.content, event.user, record.time)
+            return changed(state, annotations=(*state.annotations, said))
+        case ev.AnnotationUndone():
+            return _annotation_undone(state, record, event)
         case _:
             return state
 
@@ -153,6 +168,14 @@ def _unknown(state: PipelineState, record: Record) -> PipelineState:
 def _loss_accepted(state: PipelineState, event: ev.LossAccepted) -> PipelineState:
     losses = (changed(loss, accepted=loss.accepted or loss.seq in event.losses) for loss in state.losses)
     return changed(state, losses=tuple(losses))
+
+
+def _annotation_undone(state: PipelineState, record: Record, event: ev.AnnotationUndone) -> PipelineState:
+    undone = tuple(said for said in state.annotations if said.seq == event.annotation)
+    if not undone:
+        return _finding(state, record, f"record {event.annotation} is no annotation that holds")
+    left = tuple(said for said in state.annotations if said.seq != event.annotation)
+    return changed(state, annotations=left, undone=(*state.undone, *undone))
 
 
 def _finding(state: PipelineState, record: Record, text: str) -> PipelineState:

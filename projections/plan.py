@@ -52,6 +52,10 @@ NOTE = "note."
 """Begin of the types that may be unknown without harm: they say something, and change nothing."""
 
 
+_ANNOTATION = "annotation."
+"""Begin of the names of the export's inputs that are words of the user, numbered in the order of the log."""
+
+
 @frozen(eq=False, repr=False)
 class Surroundings(Value):
     """What the plan must know besides the log and the wishes; gathered by whoever asks for the plan.
@@ -373,6 +377,9 @@ def _inputs(
             inputs |= _audio_inputs(stage, attempt, engine)
         else:
             inputs[name] = attempt.outputs[0].sha256
+    if stage == EXPORT:
+        said = enumerate(state.annotations, start=1)
+        inputs |= {f"{_ANNOTATION}{number}": annotation.content.sha256 for number, annotation in said}
     return inputs
 
 
@@ -441,6 +448,8 @@ def _input_source(field: str, was: str | None, steps: Mapping[str, StagePlan], s
     An attempt that makes lost files again names the attempt that it stands in for; that one, or the one that it
     stood in for, is what the success read, if nothing else has changed.
     """
+    if field.startswith(f"input.{_ANNOTATION}"):
+        return "named"
     stage = field.removeprefix("input.")
     stage = stage if stage in steps else AUDIO_CONVERSION
     made = steps[stage].reused
@@ -470,10 +479,12 @@ def _in_words(changes: Iterable[Change]) -> str:
     if "provider" in shown:
         for field in ("provider_version", "origin"):
             shown.pop(field, None)  # those of another provider say nothing
-    return "; ".join(_change_in_words(change) for change in shown.values())
+    return "; ".join(dict.fromkeys(_change_in_words(change) for change in shown.values()))
 
 
 def _change_in_words(change: Change) -> str:
+    if change.field.startswith(f"input.{_ANNOTATION}"):
+        return "you named speakers or corrected words, or took that back"
     if change.field.startswith("input."):
         return f"{change.field.removeprefix('input.')} was made again"
     origin = {

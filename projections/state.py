@@ -129,6 +129,17 @@ class Loss(Value):
 
 
 @frozen(eq=False, repr=False)
+class Annotation(Value):
+    """What a user said of the transcript: `type` is that of the record `seq`, `content` holds the words."""
+
+    seq: int
+    type: str
+    content: ArtifactRef
+    user: str
+    made_at: str
+
+
+@frozen(eq=False, repr=False)
 class Checkpoint(Value):
     """What the last finished attempt of a stage left."""
 
@@ -158,6 +169,8 @@ class PipelineState(Value):
         sealed: the last record is a seal.
         losses: what says that records may be lost.
         probed: what was found out about models and servers, in that order.
+        annotations: what the user said of the transcript and that holds, in that order.
+        undone: what of it was taken back, in the order in which that happened.
     """
 
     pipeline_id: str
@@ -178,6 +191,8 @@ class PipelineState(Value):
     sealed: bool = False
     losses: tuple[Loss, ...] = ()
     probed: tuple[EngineProbed, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+    undone: tuple[Annotation, ...] = ()
 
     @property
     def input_file(self) -> Any:
@@ -244,9 +259,10 @@ class PipelineState(Value):
 
     @property
     def artifacts(self) -> tuple[ArtifactRef, ...]:
-        """Every file that the log names: outputs of attempts and answers of calls."""
+        """Every file that the log names: outputs of attempts, answers of calls, and what the user said."""
         outputs = [ref for attempts in self.attempts.values() for attempt in attempts for ref in attempt.outputs]
-        return (*outputs, *(call.response for call in self.calls.values() if call.response))
+        said = (annotation.content for annotation in (*self.annotations, *self.undone))
+        return (*outputs, *(call.response for call in self.calls.values() if call.response), *said)
 
     def _stages_where(self, holds: Any) -> tuple[str, ...]:
         return tuple(stage for stage in STAGES if self.attempts.get(stage) and holds(self.attempts[stage]))

@@ -52,6 +52,7 @@ class Transcript:
         engines: the providers' names.
         warnings: sentences for the reader, e.g. about a recording that was cut short.
         gaps: where speech was heard and could not be transcribed; ordered by start.
+        names: what the user calls speakers, by their labels; no two labels have one name.
         quality: the report that the merge made of the transcript, as JSON values; empty where there is none.
     """
 
@@ -66,6 +67,7 @@ class Transcript:
     warnings: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()
     quality: Mapping[str, Any] = {}
+    names: Mapping[str, str] = {}
 
     @property
     def passages(self) -> tuple[Utterance | Gap, ...]:
@@ -77,6 +79,14 @@ class Transcript:
         """What a reader must know before the first word: the draft note, then the warnings, a line each."""
         draft = (DRAFT_NOTE,) if self.draft else ()
         return draft + tuple(one_line(warning) for warning in self.warnings)
+
+
+@frozen
+class Annotated:
+    """A transcript with what the user said of it, and notes for the user where that could not be applied."""
+
+    transcript: Transcript
+    notes: tuple[str, ...] = ()
 
 
 def gap_text(gap: Gap) -> str:

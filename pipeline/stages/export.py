@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.annotations import annotated
 from pipeline.formats import FORMATS
 from pipeline.providers.registry import Providers
 from pipeline.recordings import name_of
+from pipeline.speech.naming import with_names
 from pipeline.speech.transcript import Engines, Transcript
 from pipeline.speech.values import AttributedWord, Gap, Turn, Utterance
 from pipeline.stages.merge import TRANSCRIPT
 from pipeline.work import StageResult, StageWork
 from projections.graph import AUDIO_CONVERSION, DIARIZATION, MERGE, TRANSCRIPTION
+from projections.state import Attempt, PipelineState
 
 
 def run(work: StageWork, providers: Providers) -> StageResult:
     """Render each wanted format."""
-    transcript = _transcript(work, work.input_json(MERGE, TRANSCRIPT))
+    state, converted = work.recorder.state, work.inputs[AUDIO_CONVERSION]
+    merged = transcript_of(state, converted, work.input_json(MERGE, TRANSCRIPT))
+    said = annotated(merged, state, work.artifacts)
+    for note in said.notes:
+        work.reporter.stage_note(work.step.stage, note)
+    transcript = with_names(said.transcript)
     outputs = tuple(
         work.folder.put_bytes(f"transcript.{name}", _rendered(name, transcript))
         for name in work.step.options["formats"]
@@ -29,9 +37,15 @@ def _rendered(name: str, transcript: Transcript) -> bytes:
     return content.encode() if isinstance(content, str) else content
 
 
-def _transcript(work: StageWork, merged: dict[str, Any]) -> Transcript:
-    state = work.recorder.state
-    converted = work.inputs[AUDIO_CONVERSION].metadata
+def transcript_of(state: PipelineState, conversion: Attempt, merged: dict[str, Any]) -> Transcript:
+    """Return what the merge stored as a transcript; speakers have their labels, nothing a user said is applied.
+
+    Args:
+        state: of the pipeline.
+        conversion: the attempt that converted the recording.
+        merged: the content of the merge's TRANSCRIPT.
+    """
+    converted = conversion.metadata
     return Transcript(
         id=state.pipeline_id,
         name=name_of(state.input_file),

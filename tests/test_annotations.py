@@ -1,0 +1,196 @@
+"""What a user says of a transcript: applied by the export, taken back by an event, and whole after a crash."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.batch import delivered_to
+from pipeline import runner
+from pipeline.annotations import Annotate, store, undo_last
+from pipeline.artifacts import Artifacts
+from pipeline.delivery import Target, deliver
+from pipeline.look import look
+from projections.events import AnnotationUndone, ArtifactRef, Event, SpeakersNamed
+from projections.fold import fold, initial_state
+from projections.graph import EXPORT, STAGES
+from projections.options import Named
+from projections.state import PipelineState
+from tests.support.runs import PIPELINE, History, as_records, created, run_started
+from tests.support.shop import Crash, DyingStorage, Quiet, make_shop, run_once, scripted, write_script, write_speech
+
+WORDS = [("one", 0.2, 0.6), ("two", 1.5, 1.9), ("three", 3.2, 3.6), ("four", 4.4, 4.8), ("five", 6.1, 6.5)]
+REF = ArtifactRef("annotation/1/names.json", "ab" * 32, 10)
+
+
+def saying(**names: str) -> Annotate:
+    def annotate(state: PipelineState, artifacts: Artifacts) -> Sequence[Event]:
+        return [SpeakersNamed(store(state, artifacts, "names.json", {"names": names}), "anna")]
+
+    return annotate
+
+
+def taking_back(state: PipelineState, artifacts: Artifacts) -> Sequence[Event]:
+    event = undo_last(state, SpeakersNamed.type, "anna")
+    return [event] if event else []
+
+
+class Home:
+    """A finished pipeline whose recording is gone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root, self.out = folder / "home", folder / "out"
+        self.out.mkdir()
+        script = write_script(folder / "s.toml", words=WORDS)
+        recording = write_speech(folder / "talk.wav", 8.0)
+        result, _ = run_once(make_shop(self.root), recording, self.out, Named(options=scripted(script)))
+        assert result is not None
+        self.pipeline = result.pipeline
+        recording.unlink()
+
+    def say(self, annotate: Annotate, storage: Any = None) -> runner.RunResult:
+        shop = make_shop(self.root, storage)
+        delivered = delivered_to(Target(self.out, "talk"))
+        seen = look(shop, self.pipeline, None, Named(), delivered)
+        result = runner.run(
+            shop, seen, None, Named(), delivered, Quiet(), annotate=annotate, only=frozenset({EXPORT})
+        )
+        files = Artifacts(shop.home.artifacts(self.pipeline))
+        deliver(Target(self.out, "talk"), result.plan, result.state, files, ["txt", "json"])
+        return result
+
+    def run(self) -> runner.RunResult | None:
+        """Do what `evt run ID` does."""
+        shop = make_shop(self.root)
+        delivered = delivered_to(Target(self.out, "talk"))
+        seen = look(shop, self.pipeline, None, Named(), delivered)
+        result = None if seen.is_settled else runner.run(shop, seen, None, Named(), delivered, Quiet())
+        plan, state = (seen.plan, seen.state) if result is None else (result.plan, result.state)
+        deliver(Target(self.out, "talk"), plan, state, Artifacts(shop.home.artifacts(self.pipeline)), ["txt"])
+        return result
+
+    @property
+    def text(self) -> str:
+        return (self.out / "talk.txt").read_text()
+
+    @property
+    def state(self) -> PipelineState:
+        return fold(initial_state(self.pipeline), make_shop(self.root).store.read(self.pipeline).records)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    Home(folder)
+    return folder
+
+
+@pytest.fixture
+def home(finished: Path, tmp_path: Path) -> Home:
+    copied = Home.__new__(Home)
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    copied.root, copied.out = tmp_path / "home", tmp_path / "out"
+    (log,) = copied.root.glob("logs/*/*.jsonl")
+    copied.pipeline = log.stem
+    return copied
+
+
+def test_what_is_said_makes_only_the_export_run_and_names_why(home: Home) -> None:
+    result = home.say(saying(SPEAKER_00="Anna"))
+    assert result.ran == (EXPORT,)
+    assert result.outcome == runner.COMPLETED
+    assert result.state.attempts[EXPORT][-1].started.cause == "named"
+    assert "Anna: one" in home.text
+    assert "SPEAKER_00" not in home.text
+
+
+def test_after_it_was_said_nothing_is_left_to_do(home: Home) -> None:
+    home.say(saying(SPEAKER_00="Anna"))
+    assert home.run() is None
+
+
+def test_what_is_taken_back_gives_the_export_of_before_without_rendering(home: Home) -> None:
+    before = home.text
+    home.say(saying(SPEAKER_00="Anna"))
+    result = home.say(taking_back)
+    assert result.ran == ()
+    assert home.text == before
+    assert [said.type for said in result.state.undone] == ["speakers.named"]
+
+
+def test_the_log_holds_no_word_of_what_was_said(home: Home) -> None:
+    home.say(saying(SPEAKER_00="Anna Zwiebelfisch"))
+    log = b"".join(path.read_bytes() for path in home.root.glob("logs/*/*"))
+    assert b"Zwiebelfisch" not in log
+    (said,) = home.state.annotations
+    content = home.root / "artifacts" / home.pipeline / said.content.path
+    assert content.read_text().startswith('{"salt":"')
+
+
+@pytest.mark.parametrize("mode", ["before", "torn", "after"])
+def test_a_crash_at_any_append_leaves_all_of_it_or_nothing(home: Home, tmp_path: Path, mode: str) -> None:
+    """Whatever the log then says holds, `evt run` renders it, and saying it again ends in the same transcript."""
+    for at in range(1, 12):
+        shutil.copytree(home.root, tmp_path / f"home{at}")
+        shutil.copytree(home.out, tmp_path / f"out{at}")
+        hurt = Home.__new__(Home)
+        hurt.root, hurt.out, hurt.pipeline = tmp_path / f"home{at}", tmp_path / f"out{at}", home.pipeline
+        try:
+            hurt.say(saying(SPEAKER_00="Anna"), DyingStorage(at, mode))
+        except Crash:
+            hurt.run()
+            held = hurt.state.annotations
+            assert hurt.state.findings == ()
+            assert ("Anna: one" in hurt.text) == bool(held)
+            hurt.say(saying(SPEAKER_00="Anna"))
+            assert "Anna: one" in hurt.text
+            assert hurt.state.findings == ()
+        else:
+            assert at > 3
+            return
+    pytest.fail("the storage never stopped dying")
+
+
+def test_a_lost_file_of_what_was_said_stops_the_export_with_advice_and_can_be_taken_back(home: Home) -> None:
+    before = home.text
+    (lost,) = home.say(saying(SPEAKER_00="Anna")).state.annotations
+    (home.root / "artifacts" / home.pipeline / lost.content.path).unlink()
+    for export in home.root.glob("artifacts/*/export/2/*.txt"):
+        export.unlink()
+    (home.out / "talk.txt").unlink()
+    shop = make_shop(home.root)
+    delivered = delivered_to(Target(home.out, "talk"))
+    seen = look(shop, home.pipeline, None, Named(), delivered)
+    result = runner.run(shop, seen, None, Named(), delivered, Quiet())
+    assert "--undo" in result.failures[EXPORT].message
+    home.say(taking_back)
+    assert home.text == before
+
+
+def test_an_annotation_enters_only_the_key_of_the_export() -> None:
+    history = History()
+    history.run()
+    keys = {stage: history.plan()[stage].key for stage in STAGES}
+    history.events.append(SpeakersNamed(REF, "anna"))
+    changed = {stage for stage in STAGES if history.plan()[stage].key != keys[stage]}
+    assert changed == {EXPORT}
+    assert history.plan().resume_point == (EXPORT,)
+
+
+def test_taking_back_what_does_not_hold_is_a_finding() -> None:
+    events = [created(), run_started(), SpeakersNamed(REF, "anna"), AnnotationUndone(3, "anna")]
+    assert fold(initial_state(PIPELINE), as_records(events)).findings == ()
+    state = fold(initial_state(PIPELINE), as_records([*events, AnnotationUndone(3, "anna")]))
+    assert len(state.findings) == 1
+
+
+def test_what_was_taken_back_can_be_said_again() -> None:
+    said = SpeakersNamed(REF, "anna")
+    events = [created(), run_started(), said, AnnotationUndone(3, "anna"), said]
+    state = fold(initial_state(PIPELINE), as_records(events))
+    assert [(len(state.annotations), len(state.undone))] == [(1, 1)]
+    assert state.artifacts.count(REF) == 2
