@@ -21,6 +21,7 @@ _EXIT_CODES = {
     "DecisionNeededError": DECISION,
     "NotFinishedError": REFUSED,
     "VoiceprintError": REFUSED,
+    "NamingError": REFUSED,
 }
 """By class name, so that no error class need be imported before there is an error. Every other error of ours: 1."""
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "plan": "Say what `run` would do, and why, without doing it.",
     "list": "List the pipelines of this home.",
     "show": "Show one pipeline: stages, transcript, log.",
+    "speakers": "List the speakers of a transcript, and give them names.",
     "cost": "Sum what was paid, and what may have been.",
     "export": "Write a finished transcript in other formats or places.",
     "tail": "Show the newest events; -f: as they happen.",

@@ -92,3 +92,7 @@ class ReplanError(PipelineError):
 
 class VoiceprintError(PipelineError):
     """A voiceprint is not there, can't be read, or can't have that name. The message says what to do."""
+
+
+class NamingError(PipelineError):
+    """A speaker isn't there, or can't have that name. The message says what to do."""

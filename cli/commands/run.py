@@ -31,6 +31,7 @@ from pipeline.errors import SourceRejectedError
 from pipeline.look import Look, look
 from pipeline.recordings import Recording, identify
 from pipeline.scrub import scrubbed
+from pipeline.speakers import is_ordered_so, order_from, ordering
 from pipeline.workshop import Workshop
 from projections.graph import DIARIZATION, TRANSCRIPTION
 from projections.limits import ASK, AUTO
@@ -42,6 +43,11 @@ from projections.paying import IN_DOUBT_REMEDY
 @click.argument("recordings", nargs=-1, required=True, metavar="FILE|ID|NAME...")
 @stage_options
 @limit_options
+@click.option(
+    "--names",
+    multiple=True,
+    help="Names for the speakers in the order in which they first speak (comma or repeat); see `evt speakers`.",
+)
 @click.option("-o", "--output-dir", type=click.Path(), help="Folder for the transcripts (default: this folder).")
 @click.option(
     "--input", "moved_to", type=click.Path(), help="Where the recording of a pipeline named by ID is now."
@@ -64,10 +70,11 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
       evt run talk.wav
       evt run interview.mp4 --speakers 2 --format txt,srt -o transcripts
       evt run talk.wav --language de --transcriber whisper
+      evt run talk.wav --speakers 2 --names "Anna Müller,Ben"
     """
     obj |= {name: obj[name] or flags[name] for name in ("quiet", "verbose", "debug")}
     settings = load_settings(obj["home"], flags["output_dir"], flags=flags)
-    named = named_from(flags, settings)
+    named, names = named_from(flags, settings), order_from(flags["names"])
     require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
     settings = settings.with_accounts()
     require_writable(settings.output_dir)
@@ -83,11 +90,11 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
         reporter.line(f"Note: {note}")
     received = stop_on_signals(shop)
     try:
-        outcomes += _all(shop, items, named, reporter, obj, as_json=as_json)
+        outcomes += _all(shop, items, named, names, reporter, obj, as_json=as_json)
         asks = settings.limits.in_doubt in {AUTO, ASK} and not as_json
         if asks and sys.stdin.isatty() and sys.stderr.isatty() and (waiting := _ask_once(shop, items, outcomes)):
             outcomes = [outcome for outcome in outcomes if not outcome.is_in_doubt]
-            outcomes += _all(shop, waiting, named, reporter, obj, as_json=as_json)
+            outcomes += _all(shop, waiting, named, names, reporter, obj, as_json=as_json)
     finally:
         reporter.close()
         shop.providers.close()
@@ -104,6 +111,7 @@ def _all(
     shop: Workshop,
     items: list[Item],
     named: Named,
+    names: tuple[str, ...],
     reporter: PlainReporter,
     obj: dict[str, Any],
     *,
@@ -113,7 +121,7 @@ def _all(
     outcomes = []
     for item in items:
         if not shop.stop.is_set():
-            outcomes.append(_one(shop, item, named, reporter, debug=obj["debug"]))
+            outcomes.append(_one(shop, item, named, names, reporter, debug=obj["debug"]))
             reporter.close()
             tell(outcomes[-1], as_json=as_json, quiet=obj["quiet"])
     return outcomes
@@ -139,11 +147,13 @@ def _refused(refusal: Refusal, *, as_json: bool) -> Outcome:
     return outcome
 
 
-def _one(shop: Workshop, item: Item, named: Named, reporter: PlainReporter, *, debug: bool) -> Outcome:
+def _one(
+    shop: Workshop, item: Item, named: Named, names: tuple[str, ...], reporter: PlainReporter, *, debug: bool
+) -> Outcome:
     """Work on one recording; whatever happens to it is an outcome, so that the next one gets its turn."""
     outcome = Outcome(item.written, pipeline=item.pipeline)
     try:
-        _work(shop, item, named, reporter, outcome, debug=debug)
+        _work(shop, item, named, names, reporter, outcome, debug=debug)
     except EvtError as error:
         outcome.refuse(error)
     except Exception as error:
@@ -160,25 +170,33 @@ def _show_traceback(shop: Workshop, error: Exception) -> None:
 
 
 def _work(
-    shop: Workshop, item: Item, named: Named, reporter: PlainReporter, outcome: Outcome, *, debug: bool
+    shop: Workshop,
+    item: Item,
+    named: Named,
+    names: tuple[str, ...],
+    reporter: PlainReporter,
+    outcome: Outcome,
+    *,
+    debug: bool,
 ) -> None:
     delivered = delivered_to(item.target)
     recording = _as_it_is_now(item, shop)
     seen = look(shop, item.pipeline, recording, named, delivered)
     outcome.notes += seen.plan.notes
     plan, state = seen.plan, seen.state
-    if not seen.is_settled:
+    artifacts = Artifacts(shop.home.artifacts(item.pipeline))
+    annotate = ordering(names, shop.identity.user) if names else None
+    if not seen.is_settled or (names and not is_ordered_so(state, artifacts, names)):
         _require_unblocked(seen, outcome)
         reporter.line(f"{item.name} ({item.pipeline})")
         with naming_the_holder(shop.store):
-            result = runner.run(shop, seen, recording, named, delivered, reporter)
+            result = runner.run(shop, seen, recording, named, delivered, reporter, annotate=annotate)
         plan, state = result.plan, result.state
         outcome.take_result(result)
         for bug in result.bugs if debug else ():
             _show_traceback(shop, bug)
     outcome.take_plan(plan)
     if plan.is_done:
-        artifacts = Artifacts(shop.home.artifacts(item.pipeline))
         formats = seen.options["formats"].value
         outcome.take_deliveries(deliver(item.target, plan, state, artifacts, formats))
 

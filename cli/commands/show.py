@@ -13,6 +13,7 @@ from cli.lookup import find_pipeline
 from cli.progress import ending
 from cli.render import count, json_line, moment, option_value, printable, shown_name
 from cli.system import is_locked
+from eventlog.errors import EvtError
 from eventlog.reader import Tail, Verdict
 from eventlog.store import Store
 from pipeline.home import Home
@@ -57,6 +58,7 @@ def _lines(state: PipelineState, verdict: Verdict, store: Store, home: Home) -> 
         lines.append(
             "  options    " + "; ".join(f"{name} {option_value(value)}" for name, value in state.named.items())
         )
+    lines += _speakers(state, home)
     for stage in STAGES:
         attempts = state.attempts.get(stage, ())
         tries = f" (attempt {attempts[-1].number})" if len(attempts) > 1 else ""
@@ -79,6 +81,23 @@ def _lines(state: PipelineState, verdict: Verdict, store: Store, home: Home) -> 
     if verdict.tail is not Tail.CLEAN:
         lines.append(f"  log ends   {verdict.tail.value}: {verdict.reason}")
     return lines
+
+
+def _speakers(state: PipelineState, home: Home) -> list[str]:
+    """Return a line with the names that the user gave."""
+    if not state.annotations:
+        return []
+    from pipeline.artifacts import Artifacts
+    from pipeline.speakers import newest, read_transcript
+
+    if (made := newest(state)) is None:
+        return []
+    try:
+        transcript, _ = read_transcript(state, *made, Artifacts(home.artifacts(state.pipeline_id)))
+    except EvtError as error:
+        return [f"  speakers   {error}"]
+    named = ", ".join(f"{label} is {name}" for label, name in sorted(transcript.names.items()))
+    return [f"  speakers   {named}"] if named else []
 
 
 def _head(verdict: Verdict) -> str | None:

@@ -48,7 +48,8 @@ def _speakers(transcript: Transcript) -> list[dict[str, Any]]:
 def _speaker(name: str, transcript: Transcript) -> dict[str, Any]:
     words = sum(len(utterance.words) for utterance in transcript.utterances if utterance.speaker == name)
     talk_s = _covered_s(turn for turn in transcript.turns if turn.speaker == name)
-    return {"speaker": one_line(name), "talk_s": _rounded(talk_s), "words": words}
+    label = transcript.labels.get(name, name)
+    return {"speaker": one_line(name), "label": one_line(label), "talk_s": _rounded(talk_s), "words": words}
 
 
 def _covered_s(turns: Iterable[Turn]) -> float:

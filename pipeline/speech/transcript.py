@@ -70,6 +70,11 @@ class Transcript:
     names: Mapping[str, str] = {}
 
     @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of the speakers whom the user named, by these names."""
+        return {name: label for label, name in self.names.items()}
+
+    @property
     def passages(self) -> tuple[Utterance | Gap, ...]:
         """The utterances and the gaps between them, ordered by start; what readers are shown."""
         return tuple(sorted((*self.utterances, *self.gaps), key=lambda passage: passage.start_s))

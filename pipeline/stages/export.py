@@ -8,7 +8,7 @@ from pipeline.annotations import annotated
 from pipeline.formats import FORMATS
 from pipeline.providers.registry import Providers
 from pipeline.recordings import name_of
-from pipeline.speech.naming import with_names
+from pipeline.speech.naming import nameless, with_names
 from pipeline.speech.transcript import Engines, Transcript
 from pipeline.speech.values import AttributedWord, Gap, Turn, Utterance
 from pipeline.stages.merge import TRANSCRIPT
@@ -22,7 +22,8 @@ def run(work: StageWork, providers: Providers) -> StageResult:
     state, converted = work.recorder.state, work.inputs[AUDIO_CONVERSION]
     merged = transcript_of(state, converted, work.input_json(MERGE, TRANSCRIPT))
     said = annotated(merged, state, work.artifacts)
-    for note in said.notes:
+    left = nameless(said.transcript)
+    for note in (*said.notes, *([f"still without a name: {', '.join(left)}"] if left else [])):
         work.reporter.stage_note(work.step.stage, note)
     transcript = with_names(said.transcript)
     outputs = tuple(

@@ -1,0 +1,235 @@
+"""`evt speakers`: who speaks in a finished transcript, and how they are called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from attrs import frozen
+
+from cli.batch import Item, delivered_to, gather, tell_error
+from cli.errors import NotFinishedError
+from cli.exit_codes import OK
+from cli.holder import naming_the_holder
+from cli.home import require_usable
+from cli.options import named_from
+from cli.outcomes import Outcome, tell
+from cli.output import say
+from cli.progress import make_reporter
+from cli.render import json_line, printable, seconds, table
+from cli.settings import Settings, load_settings
+from cli.wiring import workshop_of
+from pipeline import runner
+from pipeline.annotations import Annotate
+from pipeline.artifacts import Artifacts
+from pipeline.delivery import deliver, require_writable
+from pipeline.errors import ArtifactMissingError
+from pipeline.formats.cues import clock
+from pipeline.look import Look, look
+from pipeline.runner import RunResult
+from pipeline.speakers import differences, naming, naming_of, newest, read_transcript, split_name, undoing
+from pipeline.speech.naming import apply, as_content
+from pipeline.speech.speakers import Speaker, speakers_of
+from pipeline.speech.transcript import Transcript
+from pipeline.workshop import Workshop
+from projections.decisions import REUSE, STALE
+from projections.graph import AUDIO_CONVERSION, EXPORT, MERGE
+from projections.state import Attempt, PipelineState
+
+_MAY_RUN = frozenset({MERGE, EXPORT})
+"""What costs nothing and needs no recording."""
+
+
+@frozen
+class _Wish:
+    """What is to be changed."""
+
+    names: tuple[str, ...]
+    same: tuple[tuple[str, str], ...]
+    undo: bool
+    because: str | None
+
+    @property
+    def is_any(self) -> bool:
+        return bool(self.names or self.same or self.undo)
+
+
+@click.command("speakers", short_help="List the speakers of a transcript, and give them names.")
+@click.argument("pipeline", metavar="ID|NAME|FILE")
+@click.option("--name", "names", multiple=True, metavar="SPEAKER=NAME", help="Call a speaker so. Can be repeated.")
+@click.option(
+    "--same",
+    multiple=True,
+    nargs=2,
+    metavar="SPEAKER SPEAKER",
+    help="Both are one person; the second becomes the first. Can be repeated.",
+)
+@click.option("--undo", is_flag=True, help="Take back the last change; once more, the one before it.")
+@click.option("--because", metavar="TEXT", help="Why, for whoever looks later; it is kept with the change.")
+@click.option("-o", "--output-dir", type=click.Path(), help="Folder for the transcripts (default: this folder).")
+@click.option("--json", "as_json", is_flag=True, help="Report on stdout as JSON.")
+@click.pass_obj
+def command(obj: dict[str, Any], /, pipeline: str, as_json: bool, **flags: Any) -> int:
+    """List the speakers of a finished transcript, and give them names.
+
+    A speaker is written as its label, or as the name that it has. After a change the transcripts are written
+    again; nothing is transcribed or paid again, and the recording isn't needed. Names stay when the recording
+    is transcribed again, and go to whoever speaks at the same times when its speakers are found again.
+
+    \b
+    Examples:
+      evt speakers talk.wav
+      evt speakers talk.wav --name SPEAKER_00="Anna Müller" --name SPEAKER_01=Ben
+      evt speakers talk.wav --same SPEAKER_00 SPEAKER_02
+      evt speakers talk.wav --undo
+    """
+    wish = _Wish(flags["names"], flags["same"], flags["undo"], flags["because"])
+    if wish.undo and (wish.names or wish.same or wish.because):
+        raise click.UsageError("--undo stands alone; it takes back the last change.")
+    if wish.because is not None and not wish.is_any:
+        raise click.UsageError("--because says why something is changed; name what, with --name or --same.")
+    settings = load_settings(obj["home"], flags["output_dir"])
+    if wish.is_any:
+        require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
+        require_writable(settings.output_dir)
+    shop = workshop_of(settings, unsafe_fs=obj["unsafe_fs"])
+    items, refusals = gather([pipeline], shop.store, settings.home, settings.output_dir)
+    for refusal in refusals:
+        return tell_error(refusal.written, refusal.error)
+    (item,) = items
+    if wish.is_any:
+        return _change(shop, item, settings, wish, obj, as_json=as_json)
+    seen = look(shop, item.pipeline, item.recording, named_from({}, settings), delivered_to(None))
+    _show(item, *_read(shop, seen.state, _made(seen, item)), as_json=as_json)
+    return OK
+
+
+def _made(seen: Look, item: Item) -> tuple[Attempt, Attempt]:
+    """Return the attempts that made the transcript of now: of the plan, else the last ones."""
+    merged, converted = seen.plan[MERGE].reused, seen.plan[AUDIO_CONVERSION].reused
+    found = (merged, converted) if merged and converted else newest(seen.state)
+    if found is None:
+        written = printable(item.written)
+        raise NotFinishedError(f"There is no transcript of {written} yet. `evt run {written}` makes one.")
+    return found
+
+
+def _read(
+    shop: Workshop, state: PipelineState, made: tuple[Attempt, Attempt]
+) -> tuple[Transcript, tuple[str, ...]]:
+    return read_transcript(state, *made, Artifacts(shop.home.artifacts(state.pipeline_id)))
+
+
+def _change(
+    shop: Workshop, item: Item, settings: Settings, wish: _Wish, obj: dict[str, Any], *, as_json: bool
+) -> int:
+    """Record what the user says, and carry out the plan as `evt run ID` would; only the export can be in it."""
+    named, delivered = named_from({}, settings), delivered_to(item.target)
+    seen = look(shop, item.pipeline, item.recording, named, delivered)
+    made = _made(seen, item)
+    _require_finished(seen)
+    before, annotate = _intent(shop, seen, made, wish)
+    reporter = make_reporter(quiet=obj["quiet"], verbose=obj["verbose"])
+    outcome = Outcome(item.written, pipeline=item.pipeline)
+    plan, state = seen.plan, seen.state
+    try:
+        if annotate is not None or not seen.is_settled:
+            with naming_the_holder(shop.store):
+                result: RunResult = runner.run(
+                    shop, seen, item.recording, named, delivered, reporter, annotate=annotate, only=_MAY_RUN
+                )
+            outcome.take_result(result)
+            plan, state = result.plan, result.state
+    finally:
+        reporter.close()
+        shop.providers.close()
+    outcome.take_plan(plan)
+    if plan.is_done:
+        formats, artifacts = seen.options["formats"].value, Artifacts(shop.home.artifacts(item.pipeline))
+        outcome.take_deliveries(deliver(item.target, plan, state, artifacts, formats))
+    _tell(item, outcome, before, _read(shop, state, made), changed=annotate is not None, as_json=as_json)
+    return outcome.code
+
+
+def _require_finished(seen: Look) -> None:
+    if any(step.decision not in {REUSE, STALE} for step in seen.plan.stages if step.stage not in _MAY_RUN):
+        raise NotFinishedError(
+            f"The transcript of {seen.pipeline} is not finished. `evt run {seen.pipeline}` goes on with it; then "
+            "name its speakers."
+        )
+
+
+def _intent(
+    shop: Workshop, seen: Look, made: tuple[Attempt, Attempt], wish: _Wish
+) -> tuple[Transcript | None, Annotate | None]:
+    """Return the transcript of before, and what records the wish; None where it is fulfilled already."""
+    user = shop.identity.user
+    if wish.undo:
+        try:
+            return _read(shop, seen.state, made)[0], undoing(user)
+        except ArtifactMissingError:
+            return None, undoing(user)  # perhaps it is just that file which is lost
+    before, _ = _read(shop, seen.state, made)
+    pairs = [split_name(before, written) for written in wish.names]
+    wanted = naming_of(before, pairs, wish.same, wish.because)
+    if apply(before, as_content(wanted)).transcript == before:
+        return before, None
+    return before, naming(*made, pairs, wish.same, wish.because, user)
+
+
+def _tell(
+    item: Item,
+    outcome: Outcome,
+    before: Transcript | None,
+    after: tuple[Transcript, tuple[str, ...]],
+    *,
+    changed: bool,
+    as_json: bool,
+) -> None:
+    transcript, notes = after
+    said = differences(before, transcript) if before is not None else ("The last change was taken back.",)
+    if as_json:
+        report = {**_as_json(item, transcript, notes), "changes": list(said), **outcome.as_json()}
+        say(json_line({**report, "notes": [*notes, *outcome.notes]}))
+    else:
+        for line in said or ["Nothing changed." if changed else "Nothing is to be changed; it is so already."]:
+            say(printable(line))
+    tell(outcome, as_json=as_json, quiet=False)
+
+
+def _show(item: Item, transcript: Transcript, notes: tuple[str, ...], *, as_json: bool) -> None:
+    if as_json:
+        say(json_line(_as_json(item, transcript, notes)))
+        return
+    found = speakers_of(transcript)
+    rows = [_row(speaker) for speaker in found]
+    say(table(rows, ("LABEL", "NAME", "TALK", "SHARE", "WORDS", "SAYS")) if rows else "Nobody was heard to speak.")
+    for note in notes:
+        say(f"Note: {printable(note)}", err=True)
+
+
+def _row(speaker: Speaker) -> tuple[str, ...]:
+    sample = speaker.sample
+    said = f"[{clock(int(sample.start_s), '.').partition('.')[0]}] {sample.text}" if sample else ""
+    cells = (speaker.label, speaker.name or "", seconds(speaker.talk_s), f"{speaker.share:.0%}", str(speaker.words))
+    return tuple(printable(cell) for cell in (*cells, said))
+
+
+def _as_json(item: Item, transcript: Transcript, notes: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "pipeline": item.pipeline,
+        "speakers": [
+            {
+                "label": speaker.label,
+                "name": speaker.name,
+                "talk_s": round(speaker.talk_s, 3),
+                "share": round(speaker.share, 3),
+                "words": speaker.words,
+                "sample": {"text": speaker.sample.text, "start_s": round(speaker.sample.start_s, 3)}
+                if speaker.sample
+                else None,
+            }
+            for speaker in speakers_of(transcript)
+        ],
+        "notes": list(notes),
+    }
