@@ -28,8 +28,11 @@ REF = ArtifactRef("annotation/1/names.json", "ab" * 32, 10)
 
 
 def saying(**names: str) -> Annotate:
+    spans = {"SPEAKER_00": [[0.0, 3.0]], "SPEAKER_01": [[3.0, 9.0]]}
+
     def annotate(state: PipelineState, artifacts: Artifacts) -> Sequence[Event]:
-        return [SpeakersNamed(store(state, artifacts, "names.json", {"names": names}), "anna")]
+        content = {"names": names, "spans": spans}
+        return [SpeakersNamed(store(state, artifacts, "names.json", content), "anna")]
 
     return annotate
 
