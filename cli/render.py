@@ -176,6 +176,10 @@ def _cost(data: dict[str, Any]) -> str:
     return f", {money(data['cost'])}" if data.get("cost") else ""
 
 
+def _replaced(data: dict[str, Any]) -> str:
+    return f", in place of record {data['replaces']}" if data.get("replaces") else ""
+
+
 _COUNTED = ("segment", "speaker", "word", "chunk", "utterance")
 _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "log.created": lambda d: f"format {d['format']} on {d['file_system']}",
@@ -201,7 +205,7 @@ _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "call.resolved": lambda d: f"{d['call']}: {d['resolution']}, by {d['by']}",
     "engine.probed": lambda d: f"{d['provider']} {d['model']} at {d['origin']}",
     "budget.exceeded": lambda d: f"{d['stage']} {d['unit']}: {d['limit']} of {money(d['amount'])}",
-    "speakers.named": lambda d: f"by {d['user']}, see {d['content']['path']}",
+    "speakers.named": lambda d: f"by {d['user']}, see {d['content']['path']}{_replaced(d)}",
     "annotation.undone": lambda d: f"what record {d['annotation']} says, by {d['user']}",
     "loss.accepted": lambda d: f"{d['user']} goes on although records may be lost",
     "artifact.missing": lambda d: f"{d['path']} is {d['found']}",

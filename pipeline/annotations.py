@@ -6,7 +6,7 @@ taken back is an event too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -73,15 +73,20 @@ def content_of(said: Annotation, artifacts: Artifacts) -> dict[str, Any]:
         ) from error
 
 
-def annotated(transcript: Transcript, state: PipelineState, artifacts: Artifacts) -> Annotated:
-    """Apply everything that holds, in the order in which it was said; speakers keep their labels.
+def annotated(transcript: Transcript, said: Iterable[Annotation], artifacts: Artifacts) -> Annotated:
+    """Apply what was said, in the order in which it was said; speakers keep their labels.
+
+    Args:
+        transcript: as it was merged.
+        said: annotations that hold, usually all of a state.
+        artifacts: of the pipeline.
 
     Raises:
         ArtifactMissingError: see `content_of`.
     """
     notes: list[str] = []
-    for said in state.annotations:
-        applied = KINDS[said.type].apply(transcript, content_of(said, artifacts))
+    for annotation in said:
+        applied = KINDS[annotation.type].apply(transcript, content_of(annotation, artifacts))
         transcript = applied.transcript
         notes += applied.notes
     return Annotated(transcript, tuple(notes))

@@ -31,6 +31,7 @@ from pipeline.obtaining import CallTools
 from pipeline.probed import forget, recalled, remember
 from pipeline.recorder import Recorder
 from pipeline.recordings import Recording, recordable_name
+from pipeline.speakers import settle_order
 from pipeline.stages import STAGE_FUNCTIONS
 from pipeline.work import Reporter, StageResult, StageWork, stage_error
 from pipeline.workshop import Workshop
@@ -48,6 +49,7 @@ from projections.events import (
     StageSucceeded,
 )
 from projections.fold import foresee
+from projections.graph import AUDIO_CONVERSION, EXPORT, MERGE
 from projections.options import Named, Option, resolve_options
 from projections.plan import Plan, StagePlan
 from projections.state import FAILED as STAGE_FAILED
@@ -262,7 +264,7 @@ class ActiveRun:
             if self.shop.stop.is_set():
                 startable = []
             for step in startable:
-                if not self._inputs_are_whole(step, plan):
+                if not self._inputs_are_whole(step, plan) or self._settles_annotations(step, plan):
                     break
                 self._start(step, plan, pool)
             else:
@@ -286,6 +288,17 @@ class ActiveRun:
                     self.damaged |= {ref.path}
                     return False
         return True
+
+    def _settles_annotations(self, step: StagePlan, plan: Plan) -> bool:
+        """Record what is only now known of what the user said; the export's key then is another one."""
+        if step.stage != EXPORT:
+            return False
+        merged, converted = plan[MERGE].reused, plan[AUDIO_CONVERSION].reused
+        assert merged is not None, "an export reads what was merged"
+        assert converted is not None, "what was merged was converted"
+        events = settle_order(self.state, merged, converted, self.artifacts)
+        self.recorder.record(*events)
+        return bool(events)
 
     def _start(self, step: StagePlan, plan: Plan, pool: ThreadPoolExecutor) -> None:
         attempt = len(self.state.attempts.get(step.stage, ())) + 1

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pipeline.annotations import Annotate, annotated, content_of, store, undo_last
 from pipeline.artifacts import Artifacts
 from pipeline.errors import ArtifactMismatchError, ArtifactMissingError, NamingError
-from pipeline.speech.naming import Naming, as_content, from_content, speech_of
+from pipeline.speech.naming import Naming, as_content, from_content, settled, speaking_order, speech_of
 from pipeline.speech.times import common_s
 from pipeline.speech.transcript import Transcript, one_line
 from pipeline.speech.values import UNKNOWN_SPEAKER
@@ -139,6 +139,24 @@ def ordering(names: Sequence[str], user: str) -> Annotate:
     return annotate
 
 
+def settle_order(state: PipelineState, merge: Attempt, conversion: Attempt, artifacts: Artifacts) -> list[Event]:
+    """Return what keeps, for names in order, when their speakers speak: known once there is a transcript.
+
+    From then on the names go with the voices, also where another transcription lets somebody else begin. Where a
+    file is gone nothing is settled; the export tells why it can't go on.
+    """
+    for place, said in enumerate(state.annotations):
+        with suppress(ArtifactMissingError):
+            naming = from_content(content_of(said, artifacts)) if said.type == SpeakersNamed.type else Naming()
+            if not naming.in_order or naming.spans:
+                continue
+            transcript, _ = read_transcript(state, merge, conversion, artifacts, until=place)
+            if speaking_order(transcript):
+                ref = store(state, artifacts, FILE, as_content(settled(transcript, naming)))
+                return [SpeakersNamed(ref, said.user, replaces=said.seq)]
+    return []
+
+
 def undoing(user: str) -> Annotate:
     """Return what takes back the last that was said of speakers.
 
@@ -225,9 +243,20 @@ def _require_different(
 
 
 def read_transcript(
-    state: PipelineState, merge: Attempt, conversion: Attempt, artifacts: Artifacts
+    state: PipelineState,
+    merge: Attempt,
+    conversion: Attempt,
+    artifacts: Artifacts,
+    until: int | None = None,
 ) -> tuple[Transcript, tuple[str, ...]]:
-    """Return a merged transcript with all that was said of it, speakers with their labels, and notes.
+    """Return a merged transcript with what was said of it, speakers with their labels, and notes.
+
+    Args:
+        state: of the pipeline.
+        merge: the attempt that merged it.
+        conversion: the attempt that converted the recording.
+        artifacts: of the pipeline.
+        until: how many annotations are applied; None: all.
 
     Raises:
         ArtifactMissingError: a file of it is gone or was changed; the message says what to do.
@@ -240,7 +269,8 @@ def read_transcript(
             f"The transcript {artifacts.path(ref)} is gone or was changed. "
             f"`evt run {state.pipeline_id} --refresh merge` makes it again; that costs nothing."
         ) from error
-    found = annotated(transcript_of(state, conversion, merged), state, artifacts)
+    said = state.annotations[:until]
+    found = annotated(transcript_of(state, conversion, merged), said, artifacts)
     return found.transcript, found.notes
 
 

@@ -349,9 +349,11 @@ class SpeakersNamed(AnnotationEvent):
     Attributes:
         content: what was said, and when those speakers speak.
         user: the account of whoever said it.
+        replaces: the record whose place this one takes, by seq: it says the same, with the times of the speakers.
     """
 
     type: ClassVar[str] = "speakers.named"
+    replaces: int | None = None
 
 
 @frozen(eq=False, repr=False)

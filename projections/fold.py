@@ -140,8 +140,7 @@ def _apply(state: PipelineState, record: Record, event: ev.Event) -> PipelineSta
         case ev.LossAccepted():
             return _loss_accepted(state, event)
         case ev.AnnotationEvent():
-            said = Annotation(record.seq, event.type, event.content, event.user, record.time)
-            return changed(state, annotations=(*state.annotations, said))
+            return _annotated(state, record, event)
         case ev.AnnotationUndone():
             return _annotation_undone(state, record, event)
         case _:
@@ -168,6 +167,18 @@ def _unknown(state: PipelineState, record: Record) -> PipelineState:
 def _loss_accepted(state: PipelineState, event: ev.LossAccepted) -> PipelineState:
     losses = (changed(loss, accepted=loss.accepted or loss.seq in event.losses) for loss in state.losses)
     return changed(state, losses=tuple(losses))
+
+
+def _annotated(state: PipelineState, record: Record, event: ev.AnnotationEvent) -> PipelineState:
+    said = Annotation(record.seq, event.type, event.content, event.user, record.time)
+    replaced = event.replaces if isinstance(event, ev.SpeakersNamed) else None
+    if replaced is None:
+        return changed(state, annotations=(*state.annotations, said))
+    gone = tuple(other for other in state.annotations if other.seq == replaced)
+    if not gone:
+        return _finding(state, record, f"record {replaced} is no annotation that holds")
+    left = tuple(said if other.seq == replaced else other for other in state.annotations)
+    return changed(state, annotations=left, undone=(*state.undone, *gone))
 
 
 def _annotation_undone(state: PipelineState, record: Record, event: ev.AnnotationUndone) -> PipelineState:

@@ -170,7 +170,7 @@ class PipelineState(Value):
         losses: what says that records may be lost.
         probed: what was found out about models and servers, in that order.
         annotations: what the user said of the transcript and that holds, in that order.
-        undone: what of it was taken back, in the order in which that happened.
+        undone: what of it was taken back or replaced, in the order in which that happened.
     """
 
     pipeline_id: str

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.batch import delivered_to
+from eventlog.storage import PosixStorage
 from pipeline import runner
 from pipeline.annotations import Annotate, store, undo_last
 from pipeline.artifacts import Artifacts
 from pipeline.delivery import Target, deliver
 from pipeline.look import look
+from pipeline.recordings import identify, pipeline_id_of
+from pipeline.speakers import ordering
 from projections.events import AnnotationUndone, ArtifactRef, Event, SpeakersNamed
 from projections.fold import fold, initial_state
 from projections.graph import EXPORT, STAGES
@@ -24,6 +28,7 @@ from tests.support.runs import PIPELINE, History, as_records, created, run_start
 from tests.support.shop import Crash, DyingStorage, Quiet, make_shop, run_once, scripted, write_script, write_speech
 
 WORDS = [("one", 0.2, 0.6), ("two", 1.5, 1.9), ("three", 3.2, 3.6), ("four", 4.4, 4.8), ("five", 6.1, 6.5)]
+FAST = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 REF = ArtifactRef("annotation/1/names.json", "ab" * 32, 10)
 
 
@@ -54,6 +59,17 @@ class Home:
         assert result is not None
         self.pipeline = result.pipeline
         recording.unlink()
+
+    @classmethod
+    def at(cls, folder: Path, pipeline: str) -> Home:
+        home = cls.__new__(cls)
+        home.root, home.out, home.pipeline = folder / "home", folder / "out", pipeline
+        return home
+
+    def copy(self, folder: Path) -> Home:
+        shutil.copytree(self.root, folder / "home")
+        shutil.copytree(self.out, folder / "out")
+        return Home.at(folder, self.pipeline)
 
     def say(self, annotate: Annotate, storage: Any = None) -> runner.RunResult:
         shop = make_shop(self.root, storage)
@@ -86,20 +102,21 @@ class Home:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finished")
-    Home(folder)
-    return folder
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return Home(tmp_path_factory.mktemp("finished"))
 
 
 @pytest.fixture
-def home(finished: Path, tmp_path: Path) -> Home:
-    copied = Home.__new__(Home)
-    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    copied.root, copied.out = tmp_path / "home", tmp_path / "out"
-    (log,) = copied.root.glob("logs/*/*.jsonl")
-    copied.pipeline = log.stem
-    return copied
+def memory_folder() -> Iterator[Path]:
+    """Return a folder in memory where there is one: what is tried here asks little of a disk, and very often."""
+    folder = Path(tempfile.mkdtemp(prefix="evt-annotations-", dir=FAST))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def home(finished: Home, memory_folder: Path) -> Home:
+    return finished.copy(memory_folder / "copy")
 
 
 def test_what_is_said_makes_only_the_export_run_and_names_why(home: Home) -> None:
@@ -135,27 +152,64 @@ def test_the_log_holds_no_word_of_what_was_said(home: Home) -> None:
 
 
 @pytest.mark.parametrize("mode", ["before", "torn", "after"])
-def test_a_crash_at_any_append_leaves_all_of_it_or_nothing(home: Home, tmp_path: Path, mode: str) -> None:
-    """Whatever the log then says holds, `evt run` renders it, and saying it again ends in the same transcript."""
+@pytest.mark.parametrize("change", ["say", "take back"])
+def test_a_crash_at_any_append_leaves_all_of_it_or_nothing(
+    home: Home, memory_folder: Path, mode: str, change: str
+) -> None:
+    """Whatever the log then says holds, `evt run` renders it, and the change can be made after all."""
+    if change == "take back":
+        home.say(saying(SPEAKER_00="Anna"))
+    annotate, there = (saying(SPEAKER_00="Anna"), "Anna") if change == "say" else (taking_back, "SPEAKER_00")
     for at in range(1, 12):
-        shutil.copytree(home.root, tmp_path / f"home{at}")
-        shutil.copytree(home.out, tmp_path / f"out{at}")
-        hurt = Home.__new__(Home)
-        hurt.root, hurt.out, hurt.pipeline = tmp_path / f"home{at}", tmp_path / f"out{at}", home.pipeline
+        hurt = home.copy(memory_folder / str(at))
         try:
-            hurt.say(saying(SPEAKER_00="Anna"), DyingStorage(at, mode))
+            hurt.say(annotate, DyingStorage(at, mode))
         except Crash:
             hurt.run()
-            held = hurt.state.annotations
             assert hurt.state.findings == ()
-            assert ("Anna: one" in hurt.text) == bool(held)
-            hurt.say(saying(SPEAKER_00="Anna"))
-            assert "Anna: one" in hurt.text
+            assert hurt.text.startswith(f"[00:00:00] {'Anna' if hurt.state.annotations else 'SPEAKER_00'}: one")
+            hurt.say(annotate)
+            assert hurt.text.startswith(f"[00:00:00] {there}: one")
             assert hurt.state.findings == ()
         else:
             assert at > 3
             return
     pytest.fail("the storage never stopped dying")
+
+
+def test_a_crash_at_any_append_of_the_first_run_loses_no_names_that_were_recorded(memory_folder: Path) -> None:
+    """The same command goes on, and says nothing twice; the names are on the transcript that it ends in."""
+    script = write_script(memory_folder / "s.toml", words=WORDS)
+    recording = write_speech(memory_folder / "talk.wav", 8.0)
+    for at in range(2, 60, 2):
+        root, out = memory_folder / f"home{at}", memory_folder / f"out{at}"
+        named = Named(options=scripted(script))
+        try:
+            first_run(root, recording, out, named, DyingStorage(at, "after"))
+        except Crash:
+            state = first_run(root, recording, out, named).state
+            assert (out / "talk.txt").read_text().startswith("[00:00:00] Anna: one")
+            assert "Ben: three" in (out / "talk.txt").read_text()
+            assert (len(state.annotations), len(state.undone), state.findings) == (1, 1, ())
+        else:
+            assert at > 8
+            return
+    pytest.fail("the storage never stopped dying")
+
+
+def first_run(
+    root: Path, recording: Path, out: Path, named: Named, storage: PosixStorage | None = None
+) -> runner.RunResult:
+    """Do what `evt run FILE --names Anna,Ben` does."""
+    out.mkdir(exist_ok=True)
+    shop, target = make_shop(root, storage), Target(out, "talk")
+    found = identify(recording, shop.home.index)
+    pipeline = pipeline_id_of(found, shop.store)
+    seen = look(shop, pipeline, found, named, delivered_to(target))
+    annotate = ordering(("Anna", "Ben"), "anna")
+    result = runner.run(shop, seen, found, named, delivered_to(target), Quiet(), annotate=annotate)
+    deliver(target, result.plan, result.state, Artifacts(shop.home.artifacts(pipeline)), ["txt"])
+    return result
 
 
 def test_a_lost_file_of_what_was_said_stops_the_export_with_advice_and_can_be_taken_back(home: Home) -> None:

@@ -7,7 +7,7 @@ a Naming; the transcript that it is applied to has the labels that earlier ones 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import evolve, frozen
@@ -28,7 +28,8 @@ class Naming:
     Attributes:
         names: what labels are called; a label that is called by itself loses its name.
         same: (label, other label): both are one person, who keeps the first label. Carried out before the names.
-        in_order: names for the speakers in the order in which they first say something; instead of `names`.
+        in_order: names for the speakers in the order in which they first say something; `names` and `spans` are
+            empty until it is settled who that is.
         spans: when each label spoke as this was said.
         because: why, in the user's words.
     """
@@ -70,12 +71,23 @@ def from_content(content: Mapping[str, Any]) -> Naming:
 def apply(transcript: Transcript, content: Mapping[str, Any]) -> Annotated:
     """Apply what was said; speakers keep their labels until `with_names`."""
     naming = from_content(content)
-    if naming.in_order:
-        return _in_order(transcript, naming.in_order)
+    if not naming.spans:
+        naming = settled(transcript, naming)
     now = speech_of(transcript)
     label_of = counterparts(naming.spans, now)
     merged = _with_merged(transcript, naming, label_of, now)
-    return _with_named(merged, naming, label_of)
+    named = _with_named(merged, naming, label_of)
+    if unused := [name for name in naming.in_order if name not in naming.names.values()]:
+        speakers = f"{len(naming.names)} speaker{'s' if len(naming.names) != 1 else ''}"
+        note = f"not used, since only {speakers} said something: {', '.join(unused)}"
+        return evolve(named, notes=(*named.notes, note))
+    return named
+
+
+def settled(transcript: Transcript, naming: Naming) -> Naming:
+    """Return what names in order mean for a transcript: which label each is the name of, and when those speak."""
+    names = dict(zip(speaking_order(transcript), naming.in_order, strict=False))
+    return evolve(naming, names=names, spans=speech_of(transcript))
 
 
 def counterparts(was: Mapping[str, Spans], now: Mapping[str, Spans]) -> dict[str, str]:
@@ -130,16 +142,6 @@ def _grouped(found: Iterable[tuple[str, float, float]]) -> dict[str, Spans]:
     for label, start_s, end_s in found:
         by_label.setdefault(label, []).append((start_s, end_s))
     return {label: spans_of(spans) for label, spans in by_label.items()}
-
-
-def _in_order(transcript: Transcript, names: Sequence[str]) -> Annotated:
-    labels = speaking_order(transcript)
-    notes = []
-    if unused := names[len(labels) :]:
-        speakers = f"{len(labels)} speaker{'s' if len(labels) != 1 else ''}"
-        notes.append(f"not used, since only {speakers} say something: {', '.join(unused)}")
-    named = dict(zip(labels, names, strict=False))
-    return Annotated(evolve(transcript, names=_renamed(transcript.names, named)), tuple(notes))
 
 
 def _with_merged(

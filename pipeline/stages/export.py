@@ -21,7 +21,7 @@ def run(work: StageWork, providers: Providers) -> StageResult:
     """Render each wanted format."""
     state, converted = work.recorder.state, work.inputs[AUDIO_CONVERSION]
     merged = transcript_of(state, converted, work.input_json(MERGE, TRANSCRIPT))
-    said = annotated(merged, state, work.artifacts)
+    said = annotated(merged, state.annotations, work.artifacts)
     left = nameless(said.transcript)
     for note in (*said.notes, *([f"still without a name: {', '.join(left)}"] if left else [])):
         work.reporter.stage_note(work.step.stage, note)
