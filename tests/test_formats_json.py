@@ -80,8 +80,8 @@ def test_any_text_gives_valid_json_with_every_word(transcript: Transcript) -> No
 def test_talk_time_counts_overlapping_turns_of_a_speaker_once() -> None:
     speakers = json.loads(render(example()))["speakers"]
     assert speakers == [
-        {"speaker": "SPEAKER_00", "talk_s": 1.603, "words": 2},
-        {"speaker": "SPEAKER_01", "talk_s": 0.5, "words": 0},
+        {"speaker": "SPEAKER_00", "label": "SPEAKER_00", "talk_s": 1.603, "words": 2},
+        {"speaker": "SPEAKER_01", "label": "SPEAKER_01", "talk_s": 0.5, "words": 0},
     ]
 
 
