@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PYANNOTE_VENV ?= .venv-pyannote
 COMPATIBLE_VENV ?= .venv-compatible
+ORACLES_VENV ?= .venv-oracles
 PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
 
 PROOF = $(BIN)/python -m proofs
 
-.PHONY: check lint test pyannote compatible demo accuracy bench proofs nightly mutants fuzz docs clean
+.PHONY: check lint test pyannote compatible demo accuracy oracles bench proofs nightly mutants fuzz docs clean
 
 check: lint  ## lint, types and the fast tests: 20 seconds
 	HYPOTHESIS_PROFILE=quick $(PYTEST) -m "not slow"
@@ -34,6 +35,9 @@ demo: $(VENV)/installed  ## a run that fails at a rate limit, and goes on
 
 accuracy: $(VENV)/installed  ## error rates on real recordings; EVT_CORPUS names their folder
 	$(BIN)/python benchmarks/accuracy.py
+
+oracles: $(ORACLES_VENV)/installed  ## write again what other programs say of the metrics' test cases; compiles one
+	$(ORACLES_VENV)/bin/python benchmarks/oracles.py
 
 bench: $(VENV)/installed  ## speed, beside the limit, in one run
 	$(BIN)/python benchmarks/start.py
@@ -87,5 +91,13 @@ $(PYANNOTE_VENV)/installed: pyproject.toml
 	$(PYANNOTE_VENV)/bin/python $(PIP_INSTALL) ".[dev,pyannote]"
 	touch $@
 
+# meeteval is compiled. Of diarizationlm only the metrics are wanted, and not the models that it would bring.
+$(ORACLES_VENV)/installed: Makefile
+	$(PYTHON) -m venv $(ORACLES_VENV)
+	$(ORACLES_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		jiwer==4.0.0 meeteval==0.4.3 pyannote.metrics==4.2.0 numba tqdm word-levenshtein
+	$(ORACLES_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps diarizationlm==0.1.5
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(PYANNOTE_VENV) $(COMPATIBLE_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PYANNOTE_VENV) $(COMPATIBLE_VENV) $(ORACLES_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

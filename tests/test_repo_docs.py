@@ -147,7 +147,9 @@ def test_commands_that_are_shown_exist_and_take_these_options(page):
         command.make_parser(click.Context(command)).parse_args(arguments[1:])
 
 
-@pytest.mark.parametrize("target", ["check", "test", "pyannote", "demo", "accuracy", "bench", "proofs", "docs"])
+@pytest.mark.parametrize(
+    "target", ["check", "test", "pyannote", "demo", "accuracy", "oracles", "bench", "proofs", "docs"]
+)
 def test_every_make_target_is_explained(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert f"| `make {target}` |" in (ROOT / "CONTRIBUTING.md").read_text()
