@@ -22,6 +22,8 @@ _EXIT_CODES = {
     "NotFinishedError": REFUSED,
     "VoiceprintError": REFUSED,
     "NamingError": REFUSED,
+    "RecordingsError": REFUSED,
+    "ReferenceFileError": REFUSED,
 }
 """By class name, so that no error class need be imported before there is an error. Every other error of ours: 1."""
 

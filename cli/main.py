@@ -19,6 +19,7 @@ COMMANDS = {
     "speakers": "List the speakers of a transcript, and give them names.",
     "cost": "Sum what was paid, and what may have been.",
     "export": "Write a finished transcript in other formats or places.",
+    "score": "Measure a transcript against a reference.",
     "tail": "Show the newest events; -f: as they happen.",
     "replay": "Rebuild a pipeline's state from its log alone.",
     "validate": "Check logs and artifacts against their digests.",

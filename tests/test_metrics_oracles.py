@@ -42,7 +42,7 @@ def test_character_errors_are_those_of_jiwer() -> None:
     for case in cases("jiwer"):
         truth, found = case["truth"].split(), case["found"].split()
         errors = character_errors(truth, found, alignment(truth, found))
-        assert errors == (case["characters_wrong"], len(case["truth"]))
+        assert (errors.wrong, errors.characters) == (case["characters_wrong"], len(case["truth"]))
 
 
 def test_word_errors_by_speaker_are_those_of_meeteval() -> None:

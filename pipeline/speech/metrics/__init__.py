@@ -13,12 +13,13 @@ from pipeline.speech.metrics.attribution import (
 )
 from pipeline.speech.metrics.diarization import DiarizationError, JaccardError, diarization_error, jaccard_error
 from pipeline.speech.metrics.normalising import BASIC, NONE, NORMALISERS, normalised_words, words_of
-from pipeline.speech.metrics.words import WordErrors, character_errors, errors_between, word_errors
+from pipeline.speech.metrics.words import CharacterErrors, WordErrors, character_errors, errors_between, word_errors
 
 __all__ = [
     "BASIC",
     "NONE",
     "NORMALISERS",
+    "CharacterErrors",
     "DiarizationError",
     "JaccardError",
     "SpeakerWordErrors",

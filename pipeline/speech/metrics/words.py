@@ -35,6 +35,24 @@ class WordErrors:
         return self.wrong / self.words if self.words else float(self.wrong > 0)
 
 
+@frozen
+class CharacterErrors:
+    """How many characters of a transcript are wrong.
+
+    Attributes:
+        wrong: to be replaced, put in or left out until the transcript is right; the least number.
+        characters: of the truth.
+    """
+
+    wrong: int
+    characters: int
+
+    @property
+    def rate(self) -> float:
+        """The error rate: 0 is perfect, and there is no upper limit."""
+        return self.wrong / self.characters if self.characters else float(self.wrong > 0)
+
+
 def word_errors(truth: str, transcript: str) -> WordErrors:
     """Compare a transcript with the truth, word by word; case and punctuation don't count.
 
@@ -56,8 +74,8 @@ def counted(truth: Sequence[str], found: Sequence[str], pairs: Sequence[Pair]) -
     return WordErrors(replaced + missing + added, len(truth), replaced, missing, added)
 
 
-def character_errors(truth: Sequence[str], found: Sequence[str], pairs: Sequence[Pair]) -> tuple[int, int]:
-    """Return the least number of characters to change, and the characters of the truth.
+def character_errors(truth: Sequence[str], found: Sequence[str], pairs: Sequence[Pair]) -> CharacterErrors:
+    """Count the least number of characters to change.
 
     The single space between words is a character too, as in jiwer; a letter's combining marks count by themselves.
 
@@ -73,4 +91,4 @@ def character_errors(truth: Sequence[str], found: Sequence[str], pairs: Sequence
     )
     # Each change can also concern the spaces before and behind it.
     text = joined(truth)
-    return distance(text, joined(found), limit), len(text)
+    return CharacterErrors(distance(text, joined(found), limit), len(text))

@@ -1,0 +1,35 @@
+"""JSON Lines: an object for each utterance, with `text`, and where they are known `speaker`, `start_s`, `end_s`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+
+from pipeline.references.text import ReferenceFileError, numbered_lines, require_order, spoken
+from pipeline.references.values import Accounts, Segment, accounts
+
+
+def read(text: str) -> Accounts:
+    """Read JSON Lines; objects whose `gap` is true hold no speech.
+
+    Raises:
+        ReferenceFileError: a line is no such object.
+    """
+    segments = list(_segments(text))
+    return accounts(segments, times=all(segment.start_s is not None for segment in segments))
+
+
+def _segments(text: str) -> Iterator[Segment]:
+    for number, line in numbered_lines(text):
+        try:
+            one = orjson.loads(line)
+            if one.get("gap"):
+                continue
+            segment = Segment(spoken(one["text"]), one.get("start_s"), one.get("end_s"), one.get("speaker"))
+            require_order(float(segment.start_s or 0.0), float(segment.end_s or 0.0), number)
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ReferenceFileError(
+                f"line {number}: this is no object with a `text` ({type(error).__name__}: {error})."
+            ) from error
+        yield segment
