@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import orjson
 
@@ -17,7 +18,7 @@ def read(text: str) -> Accounts:
         ReferenceFileError: a line is no such object.
     """
     segments = list(_segments(text))
-    return accounts(segments, times=all(segment.start_s is not None for segment in segments))
+    return accounts(segments, times=all(segment.end_s is not None for segment in segments))
 
 
 def _segments(text: str) -> Iterator[Segment]:
@@ -26,10 +27,15 @@ def _segments(text: str) -> Iterator[Segment]:
             one = orjson.loads(line)
             if one.get("gap"):
                 continue
-            segment = Segment(spoken(one["text"]), one.get("start_s"), one.get("end_s"), one.get("speaker"))
-            require_order(float(segment.start_s or 0.0), float(segment.end_s or 0.0), number)
+            start_s, end_s = _seconds(one.get("start_s")), _seconds(one.get("end_s"))
+            segment = Segment(spoken(one["text"]), start_s, end_s, one.get("speaker"))
+            require_order(start_s or 0.0, end_s or start_s or 0.0, number)
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise ReferenceFileError(
                 f"line {number}: this is no object with a `text` ({type(error).__name__}: {error})."
             ) from error
         yield segment
+
+
+def _seconds(value: Any) -> float | None:
+    return None if value is None else float(value)

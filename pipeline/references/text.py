@@ -13,8 +13,10 @@ _LINE_END = re.compile("\r\n|\r|\n")
 _GAP = re.compile(r"\[inaudible [\d:]+\N{EN DASH}[\d:]+\]")
 """What evt writes in the place of speech that it has no words of: `pipeline.speech.transcript.gap_text`."""
 
-_NAME = re.compile(r"\s*(?:-\s+)?(?:\[(?P<bracketed>[^\[\]:]{1,40})\]|(?P<plain>[^\[\]:.!?]{1,40})):(?:\s+|$)")
-"""`Ann: …`, `[SPEAKER_00]: …`, `- Ann: …`; a sentence before the colon is no name."""
+_NAME = re.compile(
+    r"(?:-\s+)?(?:\[(?P<bracketed>[^\[\]:]+)\]|(?P<plain>[^\[\]:,;!?\s]+(?:\s[^\[\]:,;!?\s]+){0,3})):(?:\s+|$)"
+)
+"""`Ann: …`, `[SPEAKER_00]: …`, `- Dr. Ann Lee: …`; more than four words, or half a sentence, are no name."""
 
 
 class ReferenceFileError(PipelineError):
@@ -88,10 +90,11 @@ def spoken(text: str) -> str:
 def with_names(texts: Sequence[str]) -> list[tuple[str | None, str]]:
     """Part names from what is said: (name, text) of each, if every one begins with a name and a colon.
 
-    Otherwise none has a name, since a colon after a few words is then more likely what was said.
+    Otherwise none has a name, since a colon after a few words is then more likely what was said; likewise where
+    there is only one text, unless the name is one word.
     """
-    found = [_NAME.match(text) for text in texts]
-    names = [(match["bracketed"] or match["plain"]).strip() if match else "" for match in found]
-    if not all(names):
+    found = [match for text in texts if (match := _NAME.match(text))]
+    names = [(match["bracketed"] or match["plain"]).strip() for match in found]
+    if len(names) < len(texts) or not all(names) or (len(names) == 1 and " " in names[0]):
         return [(None, text) for text in texts]
-    return [(name, text[match.end() :]) for name, match, text in zip(names, found, texts, strict=True) if match]
+    return [(name, text[match.end() :]) for name, match, text in zip(names, found, texts, strict=True)]

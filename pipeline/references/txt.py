@@ -7,26 +7,37 @@ them is a note, and was not said.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from pipeline.references.text import numbered_blocks, numbered_lines, spoken, with_names
 from pipeline.references.values import Accounts, Segment, accounts
 
-_HEAD = re.compile(r"\[\d+:\d\d:\d\d\]\s+(?=[^:]+:)")
+_HEAD = re.compile(r"\[\d+:\d\d:\d\d\] ([^:]+): ")
 _NO_SPEECH = "(no speech found)"
 
 
 def read(text: str) -> Accounts:
     """Read plain text; each paragraph, or else each line, may have a speaker. Times are too coarse to be of use."""
     blocks = [" ".join(block) for _, block in numbered_blocks(text)]
-    if any(_HEAD.match(block) for block in blocks) or blocks[-1:] == [_NO_SPEECH]:
-        first = next((at for at, block in enumerate(blocks) if _HEAD.match(block)), len(blocks))
-        blocks = [_HEAD.sub("", block, count=1) for block in blocks[first:]]
-        return _read(blocks)
-    lines = [line for _, line in numbered_lines(text)]
-    by_line = _read(lines)
-    return by_line if by_line[""].speakers else _read(blocks)
+    if blocks[-1:] == [_NO_SPEECH]:
+        return accounts((), times=False)
+    if any(map(_HEAD.match, blocks)):
+        return accounts(_ours(blocks), times=False)
+    by_line = _named([line for _, line in numbered_lines(text)])
+    return by_line if by_line[""].speakers else _named(blocks)
 
 
-def _read(texts: list[str]) -> Accounts:
+def _named(texts: list[str]) -> Accounts:
     said = [plain for plain in map(spoken, texts) if plain]
     return accounts((Segment(one, speaker=name) for name, one in with_names(said)), times=False)
+
+
+def _ours(blocks: list[str]) -> Iterator[Segment]:
+    """Yield what is said in a text that evt wrote."""
+    speaker = None
+    for block in blocks:
+        if head := _HEAD.match(block):
+            speaker = head[1]
+        said = spoken(block[head.end() :] if head else block)
+        if speaker is not None and said:
+            yield Segment(said, speaker=speaker)

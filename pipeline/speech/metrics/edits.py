@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from math import isqrt
-from typing import NamedTuple
 
 Pair = tuple[int | None, int | None]
 """Indices of a true and a found element that stand for each other; None where one has no partner."""
@@ -23,11 +22,10 @@ _RARE = 8
 """Bits of an element that stands in so few places are set one by one."""
 
 
-class _Column(NamedTuple):
-    """How the number of changes differs from one true element to the next; bit 0 is the first of them."""
+_Column = tuple[int, int]
+"""Where the number of changes rises by one from a true element to the next, and where it falls; bit 0 is the first.
 
-    rises: int
-    falls: int
+A bare tuple, since half a million of them are made for a day's talk."""
 
 
 def distance(truth: Sequence[Hashable], found: Sequence[Hashable], at_most: int | None = None) -> int:
@@ -74,16 +72,16 @@ def _within(truth: Sequence[Hashable], found: Sequence[Hashable], band: int) -> 
     that the result is never too small.
     """
     low, high = 0, 0
-    column, score = _Column(0, 0), 0
+    (rises, falls), score = (0, 0), 0
     size = max(_BLOCK, band // 2)
     for start in range(0, len(found), size):
         block = found[start : start + size]
         gone = min(max(0, start - band), high) - low
         grown = max(high, min(len(truth), start + len(block) + band)) - high
         width = high - low - gone
-        column = _Column(column.rises >> gone | ((1 << grown) - 1) << width, column.falls >> gone)
+        column = (rises >> gone | ((1 << grown) - 1) << width, falls >> gone)
         low, high, score = low + gone, high + grown, score + grown
-        column, step = _last(_columns(truth[low:high], block, column))
+        (rises, falls), step = _last(_columns(truth[low:high], block, column))
         score += step
     return score + len(truth) - high
 
@@ -97,7 +95,7 @@ def _columns(
         return
     places = _places(truth, found)
     full, last = (1 << len(truth)) - 1, 1 << (len(truth) - 1)
-    rises, falls = column.rises, column.falls
+    rises, falls = column
     for element in found:
         equal = places.get(element, 0)
         diagonal = (((equal & rises) + rises) ^ rises) | equal | falls
@@ -107,7 +105,7 @@ def _columns(
         right_rises, right_falls = right_rises << 1 | 1, right_falls << 1
         rises = (right_falls | ~(diagonal | right_rises)) & full
         falls = right_rises & diagonal & full
-        yield _Column(rises, falls), step
+        yield (rises, falls), step
 
 
 def _last(columns: Iterator[tuple[_Column, int]]) -> tuple[_Column, int]:
@@ -142,7 +140,7 @@ def _path(truth: Sequence[Hashable], found: Sequence[Hashable]) -> list[Pair]:
     Only each n-th column is kept; those between are made again on the way back, a block at a time.
     """
     size = isqrt(len(found)) + 1
-    kept = [_Column((1 << len(truth)) - 1, 0)]
+    kept: list[_Column] = [((1 << len(truth)) - 1, 0)]
     for start in range(0, len(found), size):
         kept.append(_last(_columns(truth, found[start : start + size], kept[-1]))[0])
     pairs: list[Pair] = []
@@ -160,10 +158,10 @@ def _back(truth: Sequence[Hashable], columns: Sequence[_Column], start: int, i: 
     """Go back through a block from its last column and row `i`; add the pairs, last first; return the row."""
     j = len(columns) - 1
     while j > 0:
-        if i > 0 and columns[j].rises >> (i - 1) & 1:
+        if i > 0 and columns[j][0] >> (i - 1) & 1:
             i -= 1
             pairs.append((i, None))
-        elif i == 0 or columns[j - 1].falls >> (i - 1) & 1:
+        elif i == 0 or columns[j - 1][1] >> (i - 1) & 1:
             j -= 1
             pairs.append((None, start + j))
         else:

@@ -64,6 +64,9 @@ def _in_word(char: str) -> bool:
 
 def _letters_apart(chunk: str) -> Iterator[str]:
     """Yield a text without spaces, parted before and after each letter of a script that has none."""
+    if chunk.isascii():
+        yield chunk
+        return
     begin, unspaced = 0, False
     for at, char in enumerate(chunk):
         if at > begin and (is_unspaced(char) or (unspaced and char.isalnum())):
