@@ -31,6 +31,8 @@ from projections.state import SUCCEEDED, PipelineState
 _SIZE_MAX_BYTES = 1 << 28
 """More than any transcript: what is larger was hardly meant, and would fill the memory."""
 
+_COLLAR_MAX_S = 60.0
+
 
 @click.command("score", short_help="Measure a transcript against a reference.")
 @click.argument("transcript", metavar="ID|NAME|FILE")
@@ -43,7 +45,8 @@ _SIZE_MAX_BYTES = 1 << 28
 )
 @click.option(
     "--collar",
-    type=click.FloatRange(0.0, 60.0),
+    type=float,
+    callback=lambda context, option, value: _collar_s(value),
     default=0.0,
     show_default=True,
     metavar="SECONDS",
@@ -93,6 +96,13 @@ def command(obj: dict[str, Any], /, transcript: str, reference: str, as_json: bo
     lines = [f"{judged.name} against {reference}", "", *report_lines(results, settings, notes)]
     click.echo("\n".join(printable(line) for line in lines))
     return OK
+
+
+def _collar_s(value: float) -> float:
+    # The ranges of click let `nan` pass.
+    if not 0.0 <= value <= _COLLAR_MAX_S:
+        raise click.BadParameter(f"{value} is not a number of seconds from 0 to {_COLLAR_MAX_S:g}.")
+    return value
 
 
 @frozen
