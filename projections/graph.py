@@ -34,7 +34,7 @@ VERSIONS: Final[dict[str, int]] = {
 """Raised when the same inputs and options would give another result. Part of each stage's key: what exists is
 then reported as stale, and made again only on request."""
 
-FORMATS: Final = ("txt", "srt", "vtt", "json", "rttm")
+FORMATS: Final = ("txt", "srt", "vtt", "ass", "ttml", "json", "rttm")
 
 USUAL_FORMATS: Final = ("txt", "srt", "vtt", "json", "rttm")
 """What is made when nobody says anything."""

@@ -36,7 +36,7 @@ def test_a_name_or_word_with_line_breaks_adds_no_line(name: str) -> None:
     assert lines(BIDI_AND_BREAKS) == lines("\r\n\r\n") == lines("-")
 
 
-@pytest.mark.parametrize(("name", "marked"), [(n, n in ("txt", "vtt", "json")) for n in FORMATS])
+@pytest.mark.parametrize(("name", "marked"), [(n, n in ("txt", "vtt", "ass", "ttml", "json")) for n in FORMATS])
 def test_a_draft_says_so_first_wherever_the_format_has_comments(name: str, marked: bool) -> None:
     utterance = utterance_of("SPEAKER_00", "hello")
     draft = FORMATS[name](transcript_of(utterance, draft=True, warnings=("The end is missing.",)))

@@ -12,14 +12,16 @@ from pipeline.speech.transcript import Transcript
 def render(transcript: Transcript) -> str:
     """Write the transcript as WebVTT; notes come first, as comments."""
     notes = [f"NOTE {_escaped(note)}\n" for note in transcript.notes]
-    blocks = [_block(cue) for cue in cues(transcript.utterances, lambda speaker: "")]
+    blocks = [_block(cue) for cue in cues(transcript.passages, lambda speaker: "")]
     return "\n".join(["WEBVTT\n", *notes, *blocks])
 
 
 def _block(cue: Cue) -> str:
     text = "\n".join(_escaped(line) for line in cue.lines)
     times = f"{clock(cue.start_s, '.')} --> {clock(cue.end_s, '.')}"
-    return f"{times}\n<v {_label(cue.speaker)}>{text}\n"
+    # Neither a gap nor a name without a visible character makes a voice, which may not be empty.
+    voice = f"<v {_label(cue.speaker)}>" if cue.speaker else ""
+    return f"{times}\n{voice}{text}\n"
 
 
 def _label(speaker: str) -> str:

@@ -24,6 +24,9 @@ any_text = st.text(st.characters(), max_size=12)
 spoken_text = st.text("aZé9ßжЩあ漢한ابहि", min_size=1, max_size=9) | st.just("a" * 50)
 """Text without white space, of several scripts; sometimes longer than a subtitle line."""
 
+spaced_text = st.text("aZé9ßж한ابहि", min_size=1, max_size=9) | st.just("a" * 50)
+"""The same of scripts that are written with spaces between words."""
+
 
 spans_s = st.tuples(times_s, times_s).map(sorted)
 
