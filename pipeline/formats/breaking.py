@@ -87,8 +87,9 @@ class Layout:
     def __init__(self, pieces: Sequence[Piece], prefix: str, profile: Profile) -> None:
         self._pieces = pieces
         self._prefix = prefix
-        self._profile = profile
-        self._rooms = [profile.line_width - profile.width(prefix)] + [profile.line_width] * (profile.lines - 1)
+        self._longest_s = profile.longest_s
+        self._full = profile.line_width
+        self._rooms = [self._full - profile.width(prefix)] + [self._full] * (profile.lines - 1)
         self._begins: list[int] = []
         self._ends: list[int] = []
         """Where each piece begins and ends if all stood on one line."""
@@ -108,6 +109,8 @@ class Layout:
     def lines(self, span: Span) -> tuple[str, ...]:
         """Lay the pieces of one cue out on as few lines as hold them, of like lengths, none of a lone word."""
         first, end = span
+        if self._ends[end - 1] - self._begins[first] <= self._rooms[0]:
+            return (self._prefix + "".join(self._texts(first, end)),)
         spans = _cheapest(end - first, lambda a, b: self._line_cost(first, first + a, first + b))
         lines = ["".join(self._texts(first + a, first + b)) for a, b in spans]
         return (self._prefix + lines[0], *lines[1:])
@@ -126,21 +129,21 @@ class Layout:
     def _is_cue(self, first: int, end: int) -> bool:
         """Say whether the pieces may be one cue; a single one always may."""
         span_s = self._pieces[end - 1].end_s - self._pieces[first].start_s
-        return end - first <= 1 or (end <= self._reaches[first] and span_s <= self._profile.longest_s)
+        return end - first <= 1 or (end <= self._reaches[first] and span_s <= self._longest_s)
 
     def _cue_cost(self, first: int, end: int) -> float | None:
         if not self._is_cue(first, end):
             return None
-        fill = (self._ends[end - 1] - self._begins[first]) / (self._profile.line_width * self._profile.lines)
+        fill = (self._ends[end - 1] - self._begins[first]) / (self._full * len(self._rooms))
         return 1 + fill**2 - CLAUSE_BONUS * self._endings[end]
 
     def _line_cost(self, cue: int, first: int, end: int) -> float | None:
         width = self._ends[end - 1] - self._begins[first]
-        room = self._rooms[0] if first == cue else self._profile.line_width
+        room = self._rooms[0] if first == cue else self._full
         is_lone = end - first == 1
         if width > room and not is_lone:
             return None
-        fill = (width + self._profile.line_width - room) / self._profile.line_width
+        fill = (width + self._full - room) / self._full
         return LINE_COST + min(1.0, fill**2) + LONE_COST * is_lone - CLAUSE_BONUS / 2 * self._endings[end]
 
     def _ending(self, end: int) -> float:
