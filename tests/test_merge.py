@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from itertools import chain, pairwise
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.speech.merge import ends_sentence, merge
+from pipeline.speech.merge import merge
+from pipeline.speech.merge.sentences import ends_sentence
 from pipeline.speech.values import UNKNOWN_SPEAKER, AttributedWord, Turn, Utterance, Word
-from tests.support.strategies import numbered, timed_words, turns
+from tests.support.strategies import any_text, numbered, timed_words, wild_times_s, wild_turns
 
-full_turns = st.lists(turns, max_size=6)
-exclusive_turns = st.lists(turns, max_size=3)
+full_turns = st.lists(wild_turns, max_size=6)
+exclusive_turns = st.lists(wild_turns, max_size=3)
 
 A, B, C = "SPEAKER_00", "SPEAKER_01", "SPEAKER_02"
 
@@ -39,17 +41,21 @@ def how(utterances: Sequence[Utterance]) -> list[str]:
     return [word.method for word in flat(utterances)]
 
 
+def is_time(time_s: float | None) -> bool:
+    return time_s is not None and math.isfinite(time_s)
+
+
 def in_spoken_order(own: Sequence[Word]) -> list[str]:
     """The texts sorted by start, where a word without times moves together with the one before it."""
     blocks: list[list[Word]] = [[]]
     for word in own:
-        if word.start_s is not None or word.end_s is not None:
+        if is_time(word.start_s) or is_time(word.end_s):
             blocks.append([])
         blocks[-1].append(word)
 
     def start_s(block: list[Word]) -> float:
         first = block[0]
-        return first.start_s if first.start_s is not None else max(0.0, first.end_s - 0.3)  # type: ignore[operator]
+        return max(0.0, first.start_s if is_time(first.start_s) else first.end_s - 0.3)  # type: ignore[type-var,operator]
 
     timed = sorted(blocks[1:], key=start_s)
     return [word.text for block in [blocks[0], *timed] for word in block]
@@ -67,7 +73,7 @@ def test_no_word_is_lost_added_changed_or_moved(said: list[Word], full: list[Tur
     assert all(word.confidence == confidence_of[word.text] for word in merged)
 
 
-@given(numbered(st.just(Word("so"))), st.lists(turns, max_size=4))
+@given(numbered(st.just(Word("so"))), full_turns)
 def test_words_without_any_times_keep_their_order(said: list[Word], full: list[Turn]) -> None:
     assert [word.text for word in flat(merge(said, full))] == [word.text for word in said]
 
@@ -75,7 +81,7 @@ def test_words_without_any_times_keep_their_order(said: list[Word], full: list[T
 @given(numbered(timed_words), full_turns, exclusive_turns)
 def test_every_value_is_within_its_bounds(said: list[Word], full: list[Turn], exclusive: list[Turn]) -> None:
     utterances = merge(said, full, exclusive)
-    known = {turn.speaker for turn in full} | {UNKNOWN_SPEAKER}
+    known = {turn.speaker for turn in full} | {word.speaker for word in said} | {UNKNOWN_SPEAKER}
     for word in flat(utterances):
         assert 0 <= word.start_s <= word.end_s < math.inf
         assert 0 <= word.share <= 1
@@ -96,9 +102,50 @@ def test_order_and_repetition_of_turns_change_nothing(
     assert merge(said, full[::-1] + full, exclusive[::-1] + exclusive) == merge(said, full, exclusive)
 
 
+@given(numbered(timed_words), full_turns, exclusive_turns)
+def test_no_word_of_a_channel_ends_after_the_next_one_starts(
+    said: list[Word], full: list[Turn], exclusive: list[Turn]
+) -> None:
+    spoken_by = {word.text: word for word in said}
+    merged = flat(merge(said, full, exclusive))
+    for channel in (None, 0, 1):
+        own = [word for word in merged if spoken_by[word.text].channel == channel]
+        for at, word in enumerate(own):
+            known = spoken_by[word.text].speaker
+            later = [w for w in own[at + 1 :] if None in (known, spoken_by[w.text].speaker) or w.speaker == known]
+            assert all(word.end_s <= other.start_s for other in later[:1])
+
+
+@given(numbered(timed_words), full_turns, exclusive_turns)
+def test_a_word_whose_speaker_was_given_keeps_it(said: list[Word], full: list[Turn], exclusive: list[Turn]) -> None:
+    known = {word.text: word.speaker for word in said if word.speaker}
+    merged = {word.text: (word.speaker, word.method) for word in flat(merge(said, full, exclusive))}
+    assert all(merged[text] == (speaker, "given") for text, speaker in known.items())
+
+
+@given(st.lists(any_text, max_size=9), full_turns)
+def test_words_of_any_text_are_kept_as_they_are(texts: list[str], full: list[Turn]) -> None:
+    assert [word.text for word in flat(merge([Word(text) for text in texts], full))] == texts
+
+
+@given(numbered(timed_words), full_turns, st.lists(st.builds(Turn, wild_times_s, wild_times_s, st.just(C))))
+def test_turns_without_length_or_sense_change_nothing(said: list[Word], full: list[Turn], more: list[Turn]) -> None:
+    senseless = [turn for turn in more if not (turn.start_s < turn.end_s and is_time(turn.end_s - turn.start_s))]
+    assert merge(said, [*full, *senseless], senseless) == merge(said, full)
+
+
 @given(numbered(timed_words))
-def test_without_turns_every_speaker_is_unknown(said: list[Word]) -> None:
-    assert {(w.speaker, w.method, w.share) for w in flat(merge(said, []))} <= {(UNKNOWN_SPEAKER, "none", 0.0)}
+def test_without_turns_every_speaker_is_the_given_one_or_unknown(said: list[Word]) -> None:
+    anonymous = [evolve(word, speaker=None) for word in said]
+    assert {(w.speaker, w.method, w.share) for w in flat(merge(anonymous, []))} <= {(UNKNOWN_SPEAKER, "none", 0.0)}
+
+
+def test_thousands_of_words_at_one_time_keep_their_order_and_take_no_time() -> None:
+    said = [Word(str(i), 5.0, 5.2) for i in range(5000)]
+    merged = flat(merge(said, [Turn(0, 9, A), Turn(0, 9, B)] * 50))
+    assert [word.text for word in merged] == [word.text for word in said]
+    assert {(word.start_s, word.end_s) for word in merged[:-1]} == {(5.0, 5.0)}
+    assert merged[-1].end_s == 5.2
 
 
 def test_no_words_give_no_utterances() -> None:

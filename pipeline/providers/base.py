@@ -17,8 +17,10 @@ A diarizer answers {"turns": [{"start_s", "end_s", "speaker", "channel"?}], "exc
 overlaps], "metadata": {…numbers and words of ours, no speech…}}; speakers are named SPEAKER_00, SPEAKER_01 … in
 the order of their first turn; turns are sorted by start.
 
-A transcriber answers {"language": "en", "words": [{"text", "start_s", "end_s", "confidence"?}], "metadata": {…}};
-times are seconds from the start of its chunk; words are sorted; a word without times has null there.
+A transcriber answers {"language": "en", "words": [{"text", "start_s", "end_s", "confidence"?, "segment"?}],
+"metadata": {…}}; times are seconds from the start of its chunk; words are sorted; a word without times has null
+there. `segment` is the [start_s, end_s] of a segment where the engine knows no more than that, and the word's times
+are reckoned from it.
 """
 
 Options = Mapping[str, Any]

@@ -204,7 +204,14 @@ def _spread(segments: Sequence[Mapping[str, Any]], asked: Asked) -> list[Word]:
         if asked.must_time:
             raise
         return []
-    return [word for part in spans for word in between(split_text(part.text), part.start_s, part.end_s)]
+    return [word for part in spans for word in _divided(part)]
+
+
+def _divided(part: Word) -> list[Word]:
+    """Return the words of a segment; each remembers the segment, since its own times are only reckoned."""
+    start_s, end_s = _s(part.start_s), _s(part.end_s)
+    segment = (round(start_s, 3), round(end_s, 3))
+    return [evolve(word, segment=segment) for word in between(split_text(part.text), start_s, end_s)]
 
 
 def _diarized(found: Mapping[str, Any], text: str, language: str | None, asked: Asked) -> Heard:
@@ -314,6 +321,8 @@ def spoken(heard: Heard) -> Iterator[dict[str, Any]]:
         found: dict[str, Any] = {"text": word.text, "start_s": word.start_s, "end_s": word.end_s}
         if word.confidence is not None:
             found["confidence"] = word.confidence
+        if word.segment is not None:
+            found["segment"] = [*word.segment]
         if heard.speakers:
             found["speaker"] = heard.speakers[at]
         yield found

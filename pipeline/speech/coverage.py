@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from attrs import frozen
 
-from pipeline.speech.merge import LONGEST_CHARACTER_S, LONGEST_WORD_S
+from pipeline.speech.merge.times import LONGEST_CHARACTER_S, LONGEST_WORD_S
 from pipeline.speech.values import Word
 
 REACH_S = 1.0

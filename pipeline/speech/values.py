@@ -29,7 +29,8 @@ class Word:
     """One transcribed word, its punctuation attached.
 
     The times are None where the engine gives none; `speaker` is set where whoever heard the word knew who spoke;
-    `suspect` says why the word may not have been said, see `pipeline.speech.suspicion`.
+    `suspect` says why the word may not have been said, see `pipeline.speech.suspicion`. `segment` is set where the
+    engine gave only the start and end of a whole segment: the word's times are reckoned from those.
     """
 
     text: str
@@ -39,6 +40,7 @@ class Word:
     channel: int | None = None
     speaker: str | None = None
     suspect: tuple[str, ...] = ()
+    segment: tuple[float, float] | None = None
 
 
 @frozen
@@ -46,8 +48,9 @@ class AttributedWord:
     """A word with times and a speaker, and how the speaker was found.
 
     Attributes:
-        share: the part of the word's duration that the speaker's turns cover, 0 to 1.
-        method: `given`, `channel`, `overlap`, `exclusive`, `previous`, `edge`, `realigned`, `island` or `none`.
+        share: the part of the word, as its engine timed it, that the speaker's turns cover, 0 to 1.
+        method: `given`, `channel`, `overlap`, `exclusive`, `previous`, `edge`, `segment`, `realigned`, `island` or
+            `none`.
         alternatives: other speakers heard during the word, most heard first.
         overlapped: two speakers or more speak during the word.
         suspect: why the word may not have been said, see `pipeline.speech.suspicion`; mostly empty.

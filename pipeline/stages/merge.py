@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.inputs import TURNS, WORDS
@@ -19,7 +20,7 @@ def run(work: StageWork, providers: Providers) -> StageResult:
     """Merge, and store everything that an output format may want to show."""
     found = work.input_json(DIARIZATION, TURNS)
     spoken = work.input_json(TRANSCRIPTION, WORDS)
-    words = [Word(**{**word, "suspect": tuple(word.get("suspect", ()))}) for word in spoken["words"]]
+    words = [_word(word) for word in spoken["words"]]
     turns, exclusive = ([Turn(**turn) for turn in found[name]] for name in ("turns", "exclusive"))
     utterances = merge(words, turns, exclusive)
     content = {
@@ -41,3 +42,14 @@ def run(work: StageWork, providers: Providers) -> StageResult:
         "words_overlapped": sum(word.overlapped for word in merged),
     }
     return StageResult((work.folder.put_json(TRANSCRIPT, content),), metadata)
+
+
+def _word(found: Mapping[str, Any]) -> Word:
+    segment = found.get("segment")
+    return Word(
+        **{
+            **found,
+            "suspect": tuple(found.get("suspect", ())),
+            "segment": None if segment is None else tuple(segment),
+        }
+    )

@@ -123,7 +123,7 @@ def _metadata(
 def _stored(word: Word) -> dict[str, Any]:
     """Return a word as it is kept; what it hasn't is left out, but for its times and confidence."""
     stored: dict[str, Any] = as_json(word)
-    return {name: value for name, value in stored.items() if value or name not in {"speaker", "suspect"}}
+    return {name: value for name, value in stored.items() if value or name not in {"speaker", "suspect", "segment"}}
 
 
 def _stored_turn(turn: Turn) -> dict[str, Any]:

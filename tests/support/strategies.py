@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from attrs import evolve
@@ -38,10 +39,25 @@ turns = st.builds(
 )
 """A turn; sometimes without length."""
 
+wild_times_s = times_s | times_s | st.sampled_from([math.nan, math.inf, -math.inf, -0.25, -7.0, 1e6])
+"""A time as anybody may give it: sometimes before the recording, far behind it, or no number."""
+
+wild_turns = turns | st.builds(Turn, wild_times_s, wild_times_s, speakers, channels)
+"""A turn; sometimes reversed, beyond the recording or without sense."""
+
+segments_s = st.none() | st.sampled_from([(0.0, 4.0), (4.0, 5.0), (5.0, 5.0)])
+
 timed_words = st.builds(
-    Word, st.just("so"), st.none() | times_s, st.none() | times_s, st.none() | st.floats(0, 1), channels
+    Word,
+    st.just("so"),
+    st.none() | wild_times_s,
+    st.none() | wild_times_s,
+    st.none() | st.floats(0, 1),
+    channels,
+    st.none() | st.none() | speakers,
+    segment=segments_s,
 )
-"""A word; its times may be missing, equal or the wrong way round."""
+"""A word; its times may be missing, equal, the wrong way round or no numbers, its speaker or its segment given."""
 
 
 def numbered(words: st.SearchStrategy[Word]) -> st.SearchStrategy[list[Word]]:
