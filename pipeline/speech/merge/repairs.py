@@ -33,8 +33,8 @@ ISLAND_WORDS = 3
 def segments_held(claims: Sequence[Claim]) -> list[Claim]:
     """Divide each segment whose words have no times of their own into long parts of one speaker each.
 
-    The smallest part that is too small goes to the longer of the parts beside it, until none is too small or one is
-    left: where one turn's border lies in the segment, the whole of it goes to the speaker of most of it.
+    The shortest part that is too small and the longer one of those beside it go to the speaker of the longer, until
+    none is too small or one is left: a segment of two speakers goes as a whole to the speaker of most of it.
     """
     held = list(claims)
     segments: dict[tuple[float, float], list[int]] = defaultdict(list)
@@ -58,7 +58,10 @@ def _parts(claims: Sequence[Claim], indexes: Sequence[int]) -> list[_Part]:
     """Return a segment in parts of which none is too small, unless it is the only one."""
 
     def length_s(part: _Part) -> float:
-        return claims[part[1][-1]].timed.end_s - claims[part[1][0]].timed.start_s
+        speaker, words = part
+        if speaker == UNKNOWN_SPEAKER:
+            return claims[words[-1]].timed.end_s - claims[words[0]].timed.start_s
+        return sum(claims[i].heard.get(speaker, 0.0) for i in words)
 
     def size(part: _Part) -> tuple[bool, float]:
         return part[0] != UNKNOWN_SPEAKER, length_s(part)
@@ -69,8 +72,11 @@ def _parts(claims: Sequence[Claim], indexes: Sequence[int]) -> list[_Part]:
         if not small:
             break
         smallest = min(small, key=lambda n: length_s(parts[n]))
-        speaker = max(parts[max(0, smallest - 1) : smallest] + parts[smallest + 1 : smallest + 2], key=size)[0]
-        parts[smallest] = (speaker, parts[smallest][1])
+        beside = [n for n in (smallest - 1, smallest + 1) if 0 <= n < len(parts)]
+        pair = (smallest, max(beside, key=lambda n: size(parts[n])))
+        speaker = parts[max(pair, key=lambda n: size(parts[n]))][0]
+        for n in pair:
+            parts[n] = (speaker, parts[n][1])
         runs = groupby(parts, key=itemgetter(0))
         parts = [(speaker, [i for _, part in run for i in part]) for speaker, run in runs]
     return parts
