@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.mixtures import RATE, Mixture, mixtures, shared_voices
+from benchmarks.truth import rttm
 from pipeline.providers.base import Audio, Chunk
 from pipeline.speech.metrics import diarization_error, word_errors
 from pipeline.speech.values import Turn
@@ -155,12 +156,6 @@ def written(path: Path, samples: Any) -> Path:
 
     soundfile.write(path, samples, RATE, subtype="PCM_16")
     return path
-
-
-def rttm(path: Path) -> list[Turn]:
-    """Read the turns of an RTTM file of one recording."""
-    fields = [line.split() for line in path.read_text().splitlines() if line.startswith("SPEAKER")]
-    return [Turn(float(row[3]), float(row[3]) + float(row[4]), row[7]) for row in fields]
 
 
 def show(what: str, value: Any, *, at_most: float | None = None, at_least: float | None = None) -> None:

@@ -189,6 +189,13 @@ def test_between_level_speakers_the_previous_one_goes_on() -> None:
     assert (who(merged), how(merged)) == ("11", ["overlap", "previous"])
 
 
+def test_between_level_speakers_whoever_began_to_speak_earlier_goes_on() -> None:
+    full = [Turn(0, 3, B), Turn(2, 5, A)]
+    merged = merge(spoken("so then we go", 1.9, 0.5), full)
+    assert (who(merged), how(merged)) == ("1100", ["overlap", "previous", "overlap", "overlap"])
+    assert who(merge([Word("so", 2.2, 2.6)], [Turn(0, 1, B), Turn(1, 3, B), Turn(0.5, 3, A)])) == "1"
+
+
 def test_an_unknown_word_does_not_end_who_speaks() -> None:
     full = [Turn(0, 1, B), Turn(10, 12, A), Turn(10, 12, B)]
     said = [Word("and", 0.1, 0.5), Word("er", 5.0, 5.2), Word("so", 10.2, 10.6)]
@@ -228,6 +235,12 @@ def test_two_words_at_the_edge_of_a_sentence_follow_its_majority(text: str) -> N
 def test_three_words_at_the_edge_of_a_sentence_stay() -> None:
     said = spoken("I know that we are glad to see you.")
     assert who(merge(said, [Turn(0, 1.2, A), Turn(1.2, 9, B)])) == "000111111"
+
+
+def test_a_short_turn_between_two_sentences_of_another_speaker_is_left_to_whom_it_belongs() -> None:
+    said = spoken("I went home. Yes and then I slept.")
+    assert who(merge(said, [Turn(0, 1.2, A), Turn(1.2, 1.6, B), Turn(1.6, 9, A)])) == "00010000"
+    assert who(merge(said, [Turn(0, 1.6, B), Turn(1.6, 9, A)])) == "11100000"
 
 
 def test_half_a_sentence_is_no_majority() -> None:

@@ -9,7 +9,8 @@ No word is lost, added or changed, whatever the times are; times are repaired an
 4. a word outside all turns goes to the nearest turn edge within a second, else to `UNKNOWN`;
 5. a segment whose words have no times of their own is divided only into parts of a second and two words at least
    (`repairs`, also for what follows);
-6. one or two words at the edge of a sentence that is mostly another speaker's go to that speaker;
+6. one or two words at the edge of a sentence that is mostly another speaker's go to that speaker, if they go on
+   what their own says beyond that edge;
 7. up to three unknown words between words of one speaker go to that speaker;
 8. words end where the next one begins at the latest, and become utterances, which break on a speaker change, a
    pause, a sentence end or great length (`utterances`).

@@ -83,22 +83,29 @@ def _parts(claims: Sequence[Claim], indexes: Sequence[int]) -> list[_Part]:
 
 
 def realigned(claims: Sequence[Claim]) -> list[Claim]:
-    """Give the words at the edge of a sentence to the speaker of most of it."""
+    """Give the words at the edge of a sentence to the speaker of most of it.
+
+    They must go on what the same speaker says beyond the edge: then the border between two turns lies a little off.
+    A word between two words of another speaker is a turn of its own, such as a "Yes".
+    """
     changed = list(claims)
     for sentence in _sentences(claims):
         speaker, count = Counter(claims[i].speaker for i in sentence).most_common(1)[0]
         if speaker == UNKNOWN_SPEAKER or 2 * count <= len(sentence):
             continue
         for inward in (sentence, sentence[::-1]):
-            run = _others(claims, inward, speaker)
-            for i in run if len(run) <= EDGE_RUN_WORDS else ():
+            for i in _edge_run(claims, inward, speaker):
                 if not claims[i].is_fixed:
                     changed[i] = evolve(claims[i], speaker=speaker, method="realigned")
     return changed
 
 
-def _others(claims: Sequence[Claim], inward: range, speaker: str) -> list[int]:
-    return list(takewhile(lambda i: claims[i].speaker != speaker, inward))
+def _edge_run(claims: Sequence[Claim], inward: range, speaker: str) -> list[int]:
+    """Return the few words at the first edge of a sentence that only an inexact border keeps from its speaker."""
+    run = list(takewhile(lambda i: claims[i].speaker != speaker, inward))
+    beyond = inward[0] - inward.step
+    goes_on = not 0 <= beyond < len(claims) or claims[beyond].speaker == claims[inward[0]].speaker
+    return run if len(run) <= EDGE_RUN_WORDS and goes_on else []
 
 
 def _sentences(claims: Sequence[Claim]) -> Iterator[range]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
 from operator import itemgetter
@@ -24,7 +24,7 @@ class Timeline:
     Attributes:
         borders: sorted.
         speaking: `speaking[i]` speak during [borders[i], borders[i + 1]), each with the time since when.
-        starts: of all turns, sorted, with their speakers.
+        starts: of all speech, sorted, with the speakers.
         ends: likewise.
     """
 
@@ -36,19 +36,18 @@ class Timeline:
     @classmethod
     def of(cls, turns: Sequence[Turn]) -> Timeline:
         """Make the timeline of turns in any order, each longer than nothing; the same turn twice counts once."""
-        starts = sorted((turn.start_s, turn.speaker) for turn in turns)
-        ends = sorted((turn.end_s, turn.speaker) for turn in turns)
-        changes = sorted(chain(((time, 1, who) for time, who in starts), ((time, -1, who) for time, who in ends)))
+        spoken = _joined(turns)
+        changes = sorted(chain.from_iterable(((start, who, True), (end, who, False)) for start, end, who in spoken))
         borders: list[float] = []
         speaking: list[dict[str, float]] = []
-        open_turns: Counter[str] = Counter()
+        now: dict[str, float] = {}
         for time, at_once in groupby(changes, key=itemgetter(0)):
-            for _, change, who in at_once:
-                open_turns[who] += change
-            before = speaking[-1] if speaking else {}
+            for _, who, begins in at_once:
+                now = {**now, who: time} if begins else {other: now[other] for other in now if other != who}
             borders.append(time)
-            speaking.append({who: before.get(who, time) for who in sorted(+open_turns)})
-        return cls(borders, speaking, starts, ends)
+            speaking.append(now)
+        starts = sorted((start, who) for start, _, who in spoken)
+        return cls(borders, speaking, starts, sorted((end, who) for _, end, who in spoken))
 
     def stretches(self, start_s: float, end_s: float) -> Iterator[tuple[float, dict[str, float]]]:
         """Yield the parts of [start_s, end_s) that lie within borders: seconds, and who speaks since when."""
@@ -83,3 +82,14 @@ class Timeline:
         near += [(time - end_s, speaker) for time, speaker in self.starts[after : after + 1]]
         distance, speaker = min(near, key=itemgetter(0), default=(math.inf, ""))
         return speaker if distance <= NEAREST_EDGE_S else None
+
+
+def _joined(turns: Sequence[Turn]) -> list[tuple[float, float, str]]:
+    """Return (start, end, speaker) of all speech; turns of one speaker that touch or overlap are one."""
+    joined: list[tuple[float, float, str]] = []
+    for who, start, end in sorted((turn.speaker, turn.start_s, turn.end_s) for turn in turns):
+        if joined and joined[-1][2] == who and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]), who)
+        else:
+            joined.append((start, end, who))
+    return joined
