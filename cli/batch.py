@@ -19,6 +19,7 @@ from pipeline.errors import SourceRejectedError
 from pipeline.home import Home
 from pipeline.recordings import Recording, identify, name_of, pipeline_id_of
 from projections.events import recorded_input
+from projections.family import base_of, number_of
 from projections.graph import EXPORT
 from projections.options import Option
 from projections.state import PipelineState
@@ -163,5 +164,12 @@ def _created(store: Store, pipeline: str) -> tuple[str, str, Path | None]:
 
 
 def _with_stems(items: list[Item]) -> list[Item]:
-    stems = stems_of([(item.pipeline, item.name) for item in items])
-    return [evolve(item, target=Target(item.target.folder, stems[item.pipeline, item.name])) for item in items]
+    """Settle what deliveries are called; those of a variant, `talk.2.txt`, lie beside those of its base."""
+    stems = stems_of([(base_of(item.pipeline), item.name) for item in items])
+
+    def target(item: Item) -> Target:
+        number = number_of(item.pipeline)
+        stem = stems[base_of(item.pipeline), item.name]
+        return Target(item.target.folder, f"{stem}.{number}" if number > 1 else stem)
+
+    return [evolve(item, target=target(item)) for item in items]

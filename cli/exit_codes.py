@@ -19,6 +19,7 @@ _EXIT_CODES = {
     "UnknownPipelineError": REFUSED,
     "BlockedError": REFUSED,
     "DecisionNeededError": DECISION,
+    "UnsettledError": DECISION,
     "NotFinishedError": REFUSED,
     "VoiceprintError": REFUSED,
     "NamingError": REFUSED,

@@ -13,6 +13,7 @@ from eventlog.record import is_name
 from eventlog.store import Store
 from pipeline.home import Home
 from projections.events import recorded_input
+from projections.family import number_of
 
 
 def find_pipeline(written: str, store: Store, home: Home) -> str:
@@ -43,11 +44,20 @@ def find_known(written: str, store: Store, home: Home) -> str:
         return _pipeline_of(Path(written), known, store, home)
     if written in known:
         return written
-    candidates = [pipeline for pipeline in known if written and pipeline.startswith(written)]
-    candidates = candidates or list(dict.fromkeys(pipeline for pipeline, name in names(store) if name == written))
+    candidates = [pipeline for pipeline in known if _is_short_for(written, pipeline)]
+    named = (pipeline for pipeline, name in names(store) if name == written and number_of(pipeline) < 2)
+    candidates = candidates or list(dict.fromkeys(named))
     if len(candidates) == 1:
         return candidates[0]
     raise _unknown(written, candidates, store)
+
+
+def _is_short_for(written: str, pipeline: str) -> bool:
+    """Say whether an id is meant: by its first digits; a variant by those of its base and its whole number."""
+    digits, _, number = written.partition(".")
+    if number_of(pipeline) < 2:
+        return bool(written) and pipeline.startswith(written)
+    return bool(digits) and pipeline.startswith(digits) and number == str(number_of(pipeline))
 
 
 def known_pipelines(store: Store, home: Home) -> list[str]:

@@ -115,6 +115,8 @@ def make_reporter(*, quiet: bool, verbose: bool) -> PlainReporter:
 
 def ending(attempt: Attempt) -> str:
     """Return how an attempt ended, in words."""
+    if attempt.provided_by is not None:
+        return f"taken over from {attempt.provided_by.get('pipeline')}{_facts(attempt)}"
     if attempt.status == SUCCEEDED:
         return f"done in {seconds(attempt.duration_s)}{_facts(attempt)}"
     if attempt.status == INTERRUPTED:

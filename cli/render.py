@@ -188,11 +188,15 @@ _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "log.restored": lambda d: f"{_lost_head(d)}; that head was set aside as {d['file']}",
     "log.sealed": lambda d: "",
     "pipeline.created": lambda d: f"{shown_name(d['input']['name'])}, {size(d['input']['size_bytes'])}",
+    "pipeline.forked": lambda d: f"a variant of {d['of']} as of record {d['head']['seq']}",
     "input.seen": lambda d: f"also named {shown_name(d['name'])}",
     "run.started": lambda d: f"{d['user']}@{d['host']}, pid {d['pid']}",
     "run.finished": lambda d: f"{d['outcome']} after {seconds(d['duration_s'])}",
     "stage.started": lambda d: f"{_stage(d)} begins ({_CAUSES.get(d['cause'], d['cause'])})",
     "stage.succeeded": _outcome,
+    "stage.taken_over": lambda d: (
+        f"{_stage(d)}, made as #{d['provided_by']['attempt']} of {d['provided_by']['pipeline']}"
+    ),
     "stage.failed": lambda d: f"{_stage(d)}: {d['error']['message']}",
     "stage.interrupted": _stage,
     "call.started": lambda d: f"{d['call']}: {d['provider']} {d['operation']} {d['unit']}",
@@ -201,6 +205,9 @@ _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
         f"{d['call']}: {seconds(d['latency_s'])}{_cost(d)}" + (" (found on disk)" if d.get("found") else "")
     ),
     "call.reused": lambda d: f"{d['unit']}: answered before, by {d['of']}",
+    "call.taken_over": lambda d: (
+        f"{d['unit']}: answered for {d['provided_by']['pipeline']}, {d['provided_by']['call']}"
+    ),
     "call.failed": lambda d: f"{d['call']} ({d['kind']}): {d['error']['message']}{_cost(d)}",
     "call.resolved": lambda d: f"{d['call']}: {d['resolution']}, by {d['by']}",
     "engine.probed": lambda d: f"{d['provider']} {d['model']} at {d['origin']}",

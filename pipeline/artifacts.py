@@ -100,6 +100,38 @@ class Artifacts:
             make_dirs_durably(storage, str(self.root))
             replace_durably(storage, str(path), secrets.token_hex(16).encode() + b"\n")
 
+    def take_salt(self, other: Artifacts) -> None:
+        """Have the salt of another pipeline, if it has one, so that equal content is equal in both."""
+        content = (other.root / _SALT).read_bytes() if (other.root / _SALT).is_file() else b""
+        if _is_salt(content):
+            storage = PosixStorage()
+            make_dirs_durably(storage, str(self.root))
+            replace_durably(storage, str(self.root / _SALT), content)
+
+    def take(self, ref: ArtifactRef, other: Artifacts, path: str) -> None:
+        """Have a file of another pipeline here too: verify → link → sync → rename → sync the folder.
+
+        No file is ever written twice, so both may share its bytes; where they can't, it is copied.
+
+        Args:
+            ref: the file as it is there.
+            other: where it is.
+            path: what it is called here, `<stage>/<attempt>/<name>`.
+
+        Raises:
+            ArtifactMissingError, ArtifactMismatchError: it is not there, or not what was recorded.
+        """
+        stage, number, name = path.split("/", 2)
+        folder = self.attempt(stage, int(number))
+        source, made = other.open(ref), folder.scratch() / name.replace("/", "-")
+        made.unlink(missing_ok=True)
+        try:
+            os.link(source, made)
+        except OSError:
+            shutil.copyfile(source, made)
+        folder.adopt(made, name)
+        folder.close()
+
     def clear_scratch(self) -> None:
         """Remove what dead attempts left half done; only the holder of the log's lock may do this."""
         for folder in self.root.glob(f"*/*/{_SCRATCH}"):

@@ -74,6 +74,10 @@ class DecisionError(PipelineError):
         self.code = code
 
 
+class UnsettledError(PipelineError):
+    """Another pipeline of the recording may have paid already for what is to be asked; that is settled first."""
+
+
 class StoppedError(PipelineError):
     """The user asked to stop; raised by `Work.check` and passed through by everything that works in blocks."""
 

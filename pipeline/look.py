@@ -98,7 +98,7 @@ def look(shop: Workshop, pipeline: str, recording: Recording | None, named: Name
         plan = planned(shop, expected, options, around, named.refresh | state.to_refresh)
         notes = (f"What {event.model} at {event.origin} can do is known from an earlier run." for event in known)
         plan = evolve(plan, notes=(*plan.notes, *notes))
-    return Look(pipeline, state, verdict, options, plan, resets=named.reset and bool(state.named))
+    return Look(pipeline, state, verdict, options, plan, resets=named.reset and state.named != state.first_wishes)
 
 
 def surroundings(
@@ -112,7 +112,8 @@ def surroundings(
     """Gather what the plan must know besides the log and the wishes."""
     artifacts = Artifacts(shop.home.artifacts(state.pipeline_id))
     outputs = {ref.path: ref for stage in state.attempts.values() for attempt in stage for ref in attempt.outputs}
-    answers = [call.response for call in state.calls.values() if call.started.billable and call.response]
+    paid = (call for call in state.calls.values() if call.started.billable or call.provided_by)
+    answers = [call.response for call in paid if call.response]
     missing = {ref.path for ref in (*outputs.values(), *answers) if not artifacts.looks_whole(ref)}
     missing |= {path for path in state.lost if path in outputs and not artifacts.is_whole(outputs[path])}
     if delivered is not None:
@@ -125,7 +126,7 @@ def surroundings(
         probed,
         options["identify"].value,
     )
-    paid = any(engine.billable for engine in (*diarizers.values(), *transcribers.values()))
+    costs = any(engine.billable for engine in (*diarizers.values(), *transcribers.values()))
     return Surroundings(
         diarizers=diarizers,
         transcribers=transcribers,
@@ -135,7 +136,7 @@ def surroundings(
         deliver=delivered is not None,
         recording_at_hand=recording is not None,
         versions=shop.versions,
-        duration_s=_stated_s(recording, state) if paid else None,
+        duration_s=_stated_s(recording, state) if costs else None,
         limits=shop.ledger.limits,
         rates=shop.ledger.rates,
         today=shop.today,

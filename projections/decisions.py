@@ -18,5 +18,8 @@ UPSTREAM: Final = "upstream"
 REFRESH: Final = "refresh"
 REMADE: Final = "remade"
 
+TAKEN_OVER: Final = "taken_over"
+"""It didn't run here: another pipeline of the same recording provided it."""
+
 TRANSCRIBER: Final = "transcriber"
 """The diarizer that asks nobody: the transcriber says who speaks."""

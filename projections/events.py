@@ -62,6 +62,22 @@ class PipelineCreated(Event):
 
 
 @frozen(eq=False, repr=False)
+class PipelineForked(Event):
+    """The first event of a variant: the pipeline of the same recording that it varies, and how it differs.
+
+    Attributes:
+        of: the id of that pipeline.
+        head: the last record of its log at that time: {seq, sha256}.
+        options: the wishes with which the variant begins, those of that pipeline included.
+    """
+
+    type: ClassVar[str] = "pipeline.forked"
+    of: str
+    head: Json
+    options: Json
+
+
+@frozen(eq=False, repr=False)
 class InputSeen(Event):
     """The same bytes were met under another name."""
 
@@ -143,6 +159,30 @@ class StageSucceeded(Event):
     outputs: tuple[ArtifactRef, ...]
     metadata: Json
     duration_s: float
+
+
+@frozen(eq=False, repr=False)
+class StageTakenOver(Event):
+    """An attempt that succeeded in another pipeline of the same recording counts here too; its files were copied.
+
+    Attributes:
+        attempt: the number that it has here.
+        key, version, options, inputs: as it was started there.
+        provided_by: where it was made: {pipeline, attempt}.
+        duration_s: how long it took there, in seconds.
+    """
+
+    type: ClassVar[str] = "stage.taken_over"
+    stage: str
+    attempt: int
+    key: str
+    version: int
+    options: Json
+    inputs: Json
+    outputs: tuple[ArtifactRef, ...]
+    metadata: Json
+    duration_s: float
+    provided_by: Json
 
 
 @frozen(eq=False, repr=False)
@@ -239,6 +279,31 @@ class CallReused(Event):
     unit: str
     request: str
     of: str
+
+
+@frozen(eq=False, repr=False)
+class CallTakenOver(Event):
+    """An answer that another pipeline of the same recording has counts here too; it costs nothing here.
+
+    Attributes:
+        call: its id here, unique in the pipeline.
+        unit, request: as it was asked there.
+        origin: where it went.
+        model: the model that was asked.
+        provided_by: whose call it is: {pipeline, call}.
+    """
+
+    type: ClassVar[str] = "call.taken_over"
+    call: str
+    stage: str
+    provider: str
+    operation: str
+    unit: str
+    request: str
+    response: ArtifactRef
+    provided_by: Json
+    origin: str | None = None
+    model: str | None = None
 
 
 @frozen(eq=False, repr=False)
@@ -374,17 +439,20 @@ EVENTS: dict[str, type[Event]] = {
     event.type: event
     for event in (
         PipelineCreated,
+        PipelineForked,
         InputSeen,
         RunStarted,
         RunFinished,
         StageStarted,
         StageSucceeded,
+        StageTakenOver,
         StageFailed,
         StageInterrupted,
         CallStarted,
         CallAccepted,
         CallSucceeded,
         CallReused,
+        CallTakenOver,
         CallFailed,
         CallResolved,
         EngineProbed,

@@ -13,6 +13,7 @@ from attrs import evolve as changed
 
 from eventlog.record import Record
 from projections import events as ev
+from projections.decisions import TAKEN_OVER
 from projections.failures import ADOPTED, PAID_UNUSABLE
 from projections.state import (
     FAILED,
@@ -88,6 +89,8 @@ def _apply(state: PipelineState, record: Record, event: ev.Event) -> PipelineSta
     match event:
         case ev.PipelineCreated():
             return changed(state, input=event.input, names=(*state.names, event.input.get("name")))
+        case ev.PipelineForked():
+            return changed(state, forked=event, named={**event.options, **state.named})
         case ev.InputSeen():
             return changed(state, names=(*state.names, event.name))
         case ev.RunStarted():
@@ -103,6 +106,8 @@ def _apply(state: PipelineState, record: Record, event: ev.Event) -> PipelineSta
                 "duration_s": event.duration_s,
             }
             return _stage_ended(state, record, event.stage, event.attempt, SUCCEEDED, **ending)
+        case ev.StageTakenOver():
+            return _stage_taken_over(state, record, event)
         case ev.StageFailed():
             ending = {"error": event.error, "duration_s": event.duration_s}
             return _stage_ended(state, record, event.stage, event.attempt, FAILED, **ending)
@@ -135,6 +140,8 @@ def _apply(state: PipelineState, record: Record, event: ev.Event) -> PipelineSta
             return changed(state, probed=(*state.probed, event))
         case ev.CallReused():
             return _call_reused(state, record, event)
+        case ev.CallTakenOver():
+            return _call_taken_over(state, record, event)
         case ev.ArtifactMissing():
             return changed(state, lost=state.lost | {event.path})
         case ev.LossAccepted():
@@ -152,7 +159,7 @@ def _run_started(state: PipelineState, record: Record, event: ev.RunStarted) -> 
     return changed(
         state,
         runs=(*state.runs, Run(record.run, event, record.time)),
-        named={**({} if event.reset else state.named), **event.named},
+        named={**(state.first_wishes if event.reset else state.named), **event.named},
         open_wishes=state.open_wishes | forgotten | frozenset(event.named),
         to_refresh=state.to_refresh | frozenset(event.refresh),
     )
@@ -212,6 +219,26 @@ def _stage_started(state: PipelineState, record: Record, event: ev.StageStarted)
     if before and before[-1].status == STARTED:
         return _finding(state, record, f"attempt {before[-1].number} has not ended")
     return _with_attempts(state, event.stage, (*before, Attempt(event, record.run, record.time)))
+
+
+def _stage_taken_over(state: PipelineState, record: Record, event: ev.StageTakenOver) -> PipelineState:
+    started = ev.StageStarted(
+        stage=event.stage,
+        attempt=event.attempt,
+        key=event.key,
+        version=event.version,
+        cause=TAKEN_OVER,
+        changes=(),
+        options=event.options,
+        inputs=event.inputs,
+    )
+    begun = _stage_started(state, record, started)
+    if len(begun.findings) > len(state.findings):
+        return begun
+    ending = {"outputs": event.outputs, "metadata": event.metadata, "duration_s": event.duration_s}
+    return _stage_ended(
+        begun, record, event.stage, event.attempt, SUCCEEDED, provided_by=event.provided_by, **ending
+    )
 
 
 def _stage_ended(
@@ -274,6 +301,26 @@ def _call_reused(state: PipelineState, record: Record, event: ev.CallReused) -> 
     attempts = state.attempts[event.stage]
     counted = changed(attempts[-1], calls_reused=attempts[-1].calls_reused + 1)
     return _with_attempts(state, event.stage, (*attempts[:-1], counted))
+
+
+def _call_taken_over(state: PipelineState, record: Record, event: ev.CallTakenOver) -> PipelineState:
+    """An answer of somebody else's call: of no attempt here, and paid, if it was, by the other pipeline."""
+    if event.call in state.calls:
+        return _finding(state, record, f"there is a call {event.call} already")
+    started = ev.CallStarted(
+        call=event.call,
+        stage=event.stage,
+        attempt=0,
+        provider=event.provider,
+        operation=event.operation,
+        unit=event.unit,
+        request=event.request,
+        billable=False,
+        origin=event.origin,
+        model=event.model,
+    )
+    call = Call(started, record.time, SUCCEEDED, event.response, provided_by=event.provided_by)
+    return changed(state, calls={**state.calls, call.id: call})
 
 
 def _is_under_way(state: PipelineState, stage: str, number: int) -> bool:

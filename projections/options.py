@@ -65,7 +65,7 @@ def resolve_options(named: Named, state: PipelineState) -> dict[str, Option]:
     What a stage was begun with counts as long as it has paid answers and no success: another default, release or
     configuration doesn't make it start again with other requests.
     """
-    recorded = {} if named.reset else state.named
+    recorded = state.first_wishes if named.reset else state.named
     layers = (
         (ONCE, named.once),
         (FLAG, named.options),

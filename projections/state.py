@@ -8,7 +8,15 @@ from typing import Any
 from attrs import frozen
 
 from eventlog.values import Value
-from projections.events import ArtifactRef, CallStarted, EngineProbed, RunStarted, StageError, StageStarted
+from projections.events import (
+    ArtifactRef,
+    CallStarted,
+    EngineProbed,
+    PipelineForked,
+    RunStarted,
+    StageError,
+    StageStarted,
+)
 from projections.failures import ADOPTED, AMBIGUOUS, EXPIRED, PAID_UNUSABLE
 from projections.graph import STAGES
 
@@ -26,6 +34,7 @@ class Call(Value):
         cost, usage: as recorded; also of an answer that can't be used.
         resolution: what became of it where that was in doubt, the latest.
         failed_at: when it failed, on the provider's clock.
+        provided_by: {pipeline, call} of the other pipeline that made this call, where one did.
     """
 
     started: CallStarted
@@ -41,6 +50,7 @@ class Call(Value):
     usage: Mapping[str, Any] | None = None
     resolution: str | None = None
     failed_at: str | None = None
+    provided_by: Mapping[str, Any] | None = None
 
     @property
     def id(self) -> str:
@@ -74,7 +84,10 @@ class Call(Value):
 
 @frozen(eq=False, repr=False)
 class Attempt(Value):
-    """One try of one stage; `status` is started, succeeded, failed or interrupted."""
+    """One try of one stage; `status` is started, succeeded, failed or interrupted.
+
+    `provided_by` is {pipeline, attempt} of the other pipeline that made it, where one did.
+    """
 
     started: StageStarted
     run: str
@@ -86,6 +99,7 @@ class Attempt(Value):
     metadata: Mapping[str, Any] = {}
     error: StageError | None = None
     calls_reused: int = 0
+    provided_by: Mapping[str, Any] | None = None
 
     @property
     def stage(self) -> str:
@@ -157,6 +171,7 @@ class PipelineState(Value):
 
     Attributes:
         input: {name, size_bytes, sha256} of the recording, as first seen.
+        forked: of which pipeline this one is a variant, and how it began; None where it is no variant.
         names: every name under which the recording was met, in that order.
         attempts: per stage, in the order in which they began.
         calls: every call by its id.
@@ -193,6 +208,12 @@ class PipelineState(Value):
     probed: tuple[EngineProbed, ...] = ()
     annotations: tuple[Annotation, ...] = ()
     undone: tuple[Annotation, ...] = ()
+    forked: PipelineForked | None = None
+
+    @property
+    def first_wishes(self) -> Mapping[str, Any]:
+        """The options with which the pipeline began; a variant is one by these, so no reset forgets them."""
+        return self.forked.options if self.forked else {}
 
     @property
     def input_file(self) -> Any:

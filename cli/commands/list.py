@@ -15,6 +15,7 @@ from cli.system import is_locked
 from eventlog.errors import LogError, LogStorageError
 from eventlog.reader import Tail
 from eventlog.store import Store
+from projections.family import base_of, number_of
 from projections.fold import fold, initial_state
 from projections.graph import STAGES
 from projections.summary import Summary, as_json, summarize
@@ -32,7 +33,7 @@ STATUSES = (
 @click.option("--json", "as_json_", is_flag=True, help="Report on stdout as JSON.")
 @click.pass_obj
 def command(obj: dict[str, Any], /, detailed: bool, status: tuple[str, ...], as_json_: bool) -> int:
-    """List the pipelines of this home, newest first.
+    """List the pipelines of this home, newest first; variants that `evt compare` made below their base.
 
     \b
     Examples:
@@ -42,11 +43,7 @@ def command(obj: dict[str, Any], /, detailed: bool, status: tuple[str, ...], as_
     home, _ = load_home(obj["home"])
     store = Store(str(home.logs))
     found = [_summary(store, pipeline) for pipeline in known_pipelines(store, home)]
-    shown = sorted(
-        (summary for summary in found if not status or summary.status in status),
-        key=lambda summary: summary.last_updated or "",
-        reverse=True,
-    )
+    shown = _in_order([summary for summary in found if not status or summary.status in status])
     if as_json_:
         click.echo(json_line([{**as_json(summary), "live": _is_live(summary, store)} for summary in shown]))
     elif not shown:
@@ -56,6 +53,17 @@ def command(obj: dict[str, Any], /, detailed: bool, status: tuple[str, ...], as_
     else:
         click.echo(_table(shown, store))
     return DAMAGED if any(summary.status in {DAMAGED_LOG, UNREADABLE, GONE} for summary in found) else OK
+
+
+def _in_order(summaries: list[Summary]) -> list[Summary]:
+    """Return the newest families first, in each the base, then its variants."""
+    newest: dict[str, str] = {}
+    for summary in summaries:
+        base = base_of(summary.pipeline_id)
+        newest[base] = max(newest.get(base, ""), summary.last_updated or "")
+    families = sorted(newest, key=lambda base: newest[base], reverse=True)
+    places = {base: place for place, base in enumerate(families)}
+    return sorted(summaries, key=lambda s: (places[base_of(s.pipeline_id)], number_of(s.pipeline_id)))
 
 
 def _summary(store: Store, pipeline: str) -> Summary:
@@ -87,7 +95,7 @@ def _table(summaries: list[Summary], store: Store) -> str:
     header = ("ID", "STATUS", "STAGES", "UPDATED (UTC)", "NAME")
     rows = [
         (
-            s.pipeline_id,
+            f"{'  ' if number_of(s.pipeline_id) > 1 else ''}{s.pipeline_id}",
             _status(s, store),
             f"{len(s.completed_stages)}/{len(STAGES)}",
             moment(s.last_updated),

@@ -28,6 +28,7 @@ from pipeline import runner
 from pipeline.artifacts import Artifacts
 from pipeline.delivery import deliver, require_writable
 from pipeline.errors import SourceRejectedError
+from pipeline.forks import take_over
 from pipeline.look import Look, look
 from pipeline.recordings import Recording, identify
 from pipeline.scrub import scrubbed
@@ -181,6 +182,8 @@ def _work(
 ) -> None:
     delivered = delivered_to(item.target)
     recording = _as_it_is_now(item, shop)
+    with naming_the_holder(shop.store):
+        take_over(shop, item.pipeline, recording, named)
     seen = look(shop, item.pipeline, recording, named, delivered)
     outcome.notes += seen.plan.notes
     plan, state = seen.plan, seen.state

@@ -53,6 +53,8 @@ def _lines(state: PipelineState, verdict: Verdict, store: Store, home: Home) -> 
         f"  created    {moment(state.created_at)} UTC",
         f"  updated    {moment(state.last_updated)} UTC, {count(len(state.runs), 'run')}",
     ]
+    if state.forked is not None:
+        lines.append(f"  variant of {state.forked.of}")
     lines += [f"  also named {shown_name(name)}" for name in state.names[1:]]
     if state.named:
         lines.append(

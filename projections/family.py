@@ -1,0 +1,208 @@
+"""The pipelines of one recording: a base and its variants, `ID.2`, `ID.3` and so on. Pure.
+
+A variant has a log and files of its own. What another pipeline of the family has done already, and the variant
+would do in the same way, is taken over: successes as a plan would reuse them, and answers of the engine that is to
+be asked. So a family pays for nothing twice, and each member stands alone once that is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from attrs import frozen
+
+from eventlog.values import Value
+from projections.decisions import FIRST, REFRESH, REUSE, RUN, STALE, WAITING
+from projections.engine import Engine
+from projections.events import ArtifactRef, CallTakenOver, StageTakenOver
+from projections.fold import foresee
+from projections.graph import AUDIO_CONVERSION, DIARIZATION, TRANSCRIPTION
+from projections.options import Option
+from projections.plan import StagePlan, Surroundings, make_plan
+from projections.state import STARTED, SUCCEEDED, Attempt, Call, PipelineState
+
+_TAKEN: tuple[str, ...] = (AUDIO_CONVERSION, DIARIZATION, TRANSCRIPTION)
+"""What is worth it: merging and rendering take no time."""
+
+
+def base_of(pipeline: str) -> str:
+    """Return the id of the pipeline that a variant varies; any other id as it is."""
+    return pipeline.partition(".")[0]
+
+
+def number_of(pipeline: str) -> int:
+    """Return a pipeline's number in its family: 1 for a base, 0 for a name that evt gives to no pipeline."""
+    _, dot, number = pipeline.partition(".")
+    if not dot:
+        return 1
+    return int(number) if number.isdecimal() and str(int(number)) == number and int(number) > 1 else 0
+
+
+def variant_id(base: str, number: int) -> str:
+    """Return the id of a variant; its number is 2 or more."""
+    return f"{base}.{number}"
+
+
+@frozen(eq=False, repr=False)
+class Relative(Value):
+    """Another pipeline of the family; `missing`: paths of its files that are gone or changed."""
+
+    state: PipelineState
+    missing: frozenset[str] = frozenset()
+
+
+@frozen(eq=False, repr=False)
+class TakeOver(Value):
+    """Something to be taken over: the event that says so, and the files that it needs.
+
+    Attributes:
+        files: the pipeline's files as they are there, and the path of each here.
+    """
+
+    event: StageTakenOver | CallTakenOver
+    pipeline: str
+    files: tuple[tuple[ArtifactRef, str], ...]
+
+
+def stages_to_take_over(
+    state: PipelineState, options: Mapping[str, Option], around: Surroundings, relatives: Sequence[Relative]
+) -> tuple[TakeOver, ...]:
+    """Return the successes of relatives that the plan of a pipeline would reuse if they were its own.
+
+    Args:
+        state: of the pipeline.
+        options: its wishes.
+        around: what its plan must know.
+        relatives: the others of its family; of equal successes those of the first count.
+    """
+    found: list[TakeOver] = []
+    while (takeover := _next_stage(state, options, around, relatives)) is not None:
+        found.append(takeover)
+        state = foresee(state, [takeover.event])
+    return tuple(found)
+
+
+def answers_to_take_over(
+    state: PipelineState, steps: Sequence[StagePlan], missing: frozenset[str], relatives: Sequence[Relative]
+) -> tuple[TakeOver, ...]:
+    """Return the answers of relatives that the stages of a plan may need: of the same engine, not known here.
+
+    Args:
+        state: of the pipeline.
+        steps: what its stages would do next.
+        missing: paths of its files that are gone or changed.
+        relatives: the others of its family.
+    """
+    there = [call for call in state.calls.values() if call.response and call.response.path not in missing]
+    known = {call.request for call in there if call.status == SUCCEEDED}
+    found: list[TakeOver] = []
+    for step, engine in _asking(steps):
+        begun = (call.started for call in state.calls.values())
+        number = sum((started.stage, started.attempt) == (step.stage, 0) for started in begun)
+        for relative, call in _calls_of(engine, step.stage, relatives):
+            ref = call.response
+            if call.status == SUCCEEDED and ref and ref.path not in relative.missing and call.request not in known:
+                number += 1
+                known.add(call.request)
+                found.append(_answer(call, ref, relative.state.pipeline_id, number))
+    return tuple(found)
+
+
+def unsettled(steps: Sequence[StagePlan], relatives: Sequence[Relative]) -> str | None:
+    """Return a relative whose stage isn't done, and waits for paid calls of the engine that is to be asked.
+
+    What it waits for, or may have paid already, would be asked for and paid once more here.
+    """
+    for step, engine in _asking(steps):
+        for relative, call in _calls_of(engine, step.stage, relatives):
+            waits = call.started.billable and (call.status == STARTED or call.in_doubt)
+            if waits and relative.state.attempts[step.stage][-1].status != SUCCEEDED:
+                return relative.state.pipeline_id
+    return None
+
+
+def _next_stage(
+    state: PipelineState, options: Mapping[str, Option], around: Surroundings, relatives: Sequence[Relative]
+) -> TakeOver | None:
+    plan = make_plan(state, options, around)
+    for step in (plan[stage] for stage in _TAKEN):
+        for relative, attempt in _candidates(step, relatives) if step.decision == RUN else ():
+            number = len(state.attempts.get(step.stage, ())) + 1
+            takeover = _success(attempt, relative.state.pipeline_id, number)
+            now = make_plan(foresee(state, [takeover.event]), options, around)[step.stage]
+            # What differs only in things that nobody named counts as with any success, but replaces none.
+            counts = now.decision == REUSE or (now.decision == STALE and step.cause == FIRST)
+            if counts and now.reused is not None and now.reused.number == number:
+                return takeover
+    return None
+
+
+def _candidates(step: StagePlan, relatives: Sequence[Relative]) -> list[tuple[Relative, Attempt]]:
+    """Return whole successes, those of the wanted key first, then of the first relatives, the newest first."""
+    if step.cause == REFRESH:
+        return []
+    found = [
+        (relative, attempt)
+        for relative in relatives
+        for attempt in reversed(relative.state.attempts.get(step.stage, ()))
+        if attempt.status == SUCCEEDED and not any(ref.path in relative.missing for ref in attempt.outputs)
+    ]
+    return sorted(found, key=lambda pair: pair[1].started.key != step.key)
+
+
+def _success(attempt: Attempt, pipeline: str, number: int) -> TakeOver:
+    started = attempt.started
+    files = tuple((ref, _moved(ref.path, number)) for ref in attempt.outputs)
+    event = StageTakenOver(
+        stage=started.stage,
+        attempt=number,
+        key=started.key,
+        version=started.version,
+        options=started.options,
+        inputs=started.inputs,
+        outputs=tuple(ArtifactRef(path, ref.sha256, ref.size_bytes) for ref, path in files),
+        metadata=dict(attempt.metadata),
+        duration_s=attempt.duration_s or 0.0,
+        provided_by=dict(attempt.provided_by or {"pipeline": pipeline, "attempt": attempt.number}),
+    )
+    return TakeOver(event, pipeline, files)
+
+
+def _answer(call: Call, ref: ArtifactRef, pipeline: str, number: int) -> TakeOver:
+    started = call.started
+    path = f"{started.stage}/0/calls/{number}-{call.request[:16]}.json"
+    event = CallTakenOver(
+        call=f"{started.stage}.0.{number}",
+        stage=started.stage,
+        provider=started.provider,
+        operation=started.operation,
+        unit=started.unit,
+        request=started.request,
+        response=ArtifactRef(path, ref.sha256, ref.size_bytes),
+        provided_by=dict(call.provided_by or {"pipeline": pipeline, "call": call.id}),
+        origin=started.origin,
+        model=started.model,
+    )
+    return TakeOver(event, pipeline, ((ref, path),))
+
+
+def _moved(path: str, number: int) -> str:
+    """Return a path in the folder of another attempt."""
+    stage, _, name = path.split("/", 2)
+    return f"{stage}/{number}/{name}"
+
+
+def _asking(steps: Sequence[StagePlan]) -> Iterator[tuple[StagePlan, Engine]]:
+    for step in steps:
+        if step.engine is not None and step.decision in {RUN, WAITING} and step.cause != REFRESH:
+            yield step, step.engine
+
+
+def _calls_of(engine: Engine, stage: str, relatives: Sequence[Relative]) -> Iterator[tuple[Relative, Call]]:
+    """Yield the calls of an engine, the newest of each relative first."""
+    for relative in relatives:
+        for call in reversed(tuple(relative.state.calls.values())):
+            asked = call.started
+            same = (asked.provider, asked.origin or "", asked.model) == (engine.name, engine.origin, engine.model)
+            if asked.stage == stage and same:
+                yield relative, call
