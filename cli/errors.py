@@ -25,5 +25,9 @@ class DecisionNeededError(EvtError):
     """Nothing can go on before the user decides; the message says what."""
 
 
+class PageRefusedError(EvtError):
+    """The page can't have that name, because something of somebody else has it."""
+
+
 class NotFinishedError(EvtError):
     """There is no finished transcript to export. Run the pipeline first."""

@@ -21,6 +21,7 @@ _EXIT_CODES = {
     "DecisionNeededError": DECISION,
     "UnsettledError": DECISION,
     "NotFinishedError": REFUSED,
+    "PageRefusedError": REFUSED,
     "VoiceprintError": REFUSED,
     "NamingError": REFUSED,
     "RecordingsError": REFUSED,

@@ -20,6 +20,7 @@ COMMANDS = {
     "cost": "Sum what was paid, and what may have been.",
     "export": "Write a finished transcript in other formats or places.",
     "score": "Measure a transcript against a reference.",
+    "compare": "Try other engines on a recording; see the transcripts side by side.",
     "tail": "Show the newest events; -f: as they happen.",
     "replay": "Rebuild a pipeline's state from its log alone.",
     "validate": "Check logs and artifacts against their digests.",

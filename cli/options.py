@@ -44,6 +44,16 @@ _OPTIONS = (
 )
 
 
+ENGINE_OPTIONS = ("transcriber", "model", "diarizer")
+
+_ENGINES = (
+    click.option("--transcriber", multiple=True, metavar="NAME[:MODEL]", help="Who finds the words; repeat it."),
+    click.option(
+        "--model", multiple=True, help="Model of the transcriber; repeat it for several of one transcriber."
+    ),
+    click.option("--diarizer", multiple=True, metavar="NAME[:MODEL]", help="Who finds the speakers; repeat it."),
+)
+
 _LIMIT_OPTIONS = (
     click.option("--profile", metavar="NAME", help="Take the settings of a profile; flags beside it win."),
     click.option("--max-cost", metavar="AMOUNT", help='No recording may cost more, e.g. 2.50 (USD) or "2.50 EUR".'),
@@ -68,6 +78,20 @@ def stage_options(command: Command) -> Command:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def variant_options(command: Command) -> Command:
+    """Give a command the options of variants: the engines as often as wanted, and what holds for all of them."""
+    for option in reversed(_OPTIONS):
+        if _name_of(option) not in {*ENGINE_OPTIONS, "formats", "refresh", "reset_options"}:
+            command = option(command)
+    for option in reversed(_ENGINES):
+        command = option(command)
+    return command
+
+
+def _name_of(option: Callable[[Any], Any]) -> str:
+    return str(option(lambda: None).__click_params__[0].name)
 
 
 def limit_options(command: Command) -> Command:

@@ -104,6 +104,15 @@ def deliver(
     return deliveries
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Put any other file of ours in place whole.
+
+    Raises:
+        DeliveryError: the folder can't be written.
+    """
+    _write(path, content, "page")
+
+
 def require_writable(folder: Path) -> None:
     """Make the output folder if need be, and see that files can be made in it, before anything is done.
 

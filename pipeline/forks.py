@@ -74,7 +74,7 @@ def find(shop: Workshop, asked: Look, recording: Recording | None, named: Named)
     for member in (asked.pipeline, *variants(shop, asked.pipeline)):
         seen = look(shop, member, recording, as_it_is, _nowhere)
         is_one = member == asked.pipeline or seen.state.forked is not None
-        if is_one and _described(seen) == _described(asked):
+        if is_one and described(seen) == described(asked):
             return member
     return None
 
@@ -154,13 +154,13 @@ def engines_of(seen: Look) -> dict[str, str]:
     return found
 
 
+def described(seen: Look) -> dict[str, Any]:
+    """Return what tells variants apart: what was named, and the engines."""
+    return {**_named(seen), **engines_of(seen), "model": seen.options["model"].value}
+
+
 def _nowhere(*_: Any) -> None:
     """Nothing of a variant is delivered."""
-
-
-def _described(seen: Look) -> dict[str, Any]:
-    """Return what makes a variant what it is: what was named, and the engines."""
-    return {**_named(seen), **engines_of(seen), "model": seen.options["model"].value}
 
 
 def _wishes(asked: Look) -> dict[str, Any]:

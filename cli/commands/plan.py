@@ -65,7 +65,7 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool,
         reports.append(_as_json(item.written, seen))
         prices += [seen.plan.price] if seen.plan.price else []
         if not as_json_:
-            click.echo(f"{printable(item.name)} ({item.pipeline})\n{_in_words(seen)}")
+            click.echo(f"{printable(item.name)} ({item.pipeline})\n{in_words(seen)}")
     if as_json_:
         click.echo(json_line(reports))
     elif len(prices) > 1:
@@ -74,7 +74,8 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool,
     return worst(codes)
 
 
-def _in_words(seen: Look) -> str:
+def in_words(seen: Look) -> str:
+    """Return a plan for people, a line for each stage."""
     lines = [f"  {step.stage:<17} {step.decision:<8} {_why(step)}" for step in seen.plan.stages]
     if seen.plan.price is not None:
         lines.append(f"  Cost: {price_words(seen.plan.price)}.")

@@ -93,7 +93,7 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
     try:
         outcomes += _all(shop, items, named, names, reporter, obj, as_json=as_json)
         asks = settings.limits.in_doubt in {AUTO, ASK} and not as_json
-        if asks and sys.stdin.isatty() and sys.stderr.isatty() and (waiting := _ask_once(shop, items, outcomes)):
+        if asks and sys.stdin.isatty() and sys.stderr.isatty() and (waiting := ask_once(shop, items, outcomes)):
             outcomes = [outcome for outcome in outcomes if not outcome.is_in_doubt]
             outcomes += _all(shop, waiting, named, names, reporter, obj, as_json=as_json)
     finally:
@@ -122,13 +122,13 @@ def _all(
     outcomes = []
     for item in items:
         if not shop.stop.is_set():
-            outcomes.append(_one(shop, item, named, names, reporter, debug=obj["debug"]))
+            outcomes.append(work_on(shop, item, named, reporter, debug=obj["debug"], names=names))
             reporter.close()
             tell(outcomes[-1], as_json=as_json, quiet=obj["quiet"])
     return outcomes
 
 
-def _ask_once(shop: Workshop, items: list[Item], outcomes: list[Outcome]) -> list[Item]:
+def ask_once(shop: Workshop, items: list[Item], outcomes: list[Outcome]) -> list[Item]:
     """Ask, once for the whole batch, whether what may be paid already is sent again; return what to run then."""
     doubtful = {outcome.pipeline for outcome in outcomes if outcome.is_in_doubt}
     waiting = [item for item in items if item.pipeline in doubtful]
@@ -148,13 +148,20 @@ def _refused(refusal: Refusal, *, as_json: bool) -> Outcome:
     return outcome
 
 
-def _one(
-    shop: Workshop, item: Item, named: Named, names: tuple[str, ...], reporter: PlainReporter, *, debug: bool
+def work_on(
+    shop: Workshop,
+    item: Item,
+    named: Named,
+    reporter: PlainReporter,
+    *,
+    debug: bool,
+    delivers: bool = True,
+    names: tuple[str, ...] = (),
 ) -> Outcome:
     """Work on one recording; whatever happens to it is an outcome, so that the next one gets its turn."""
     outcome = Outcome(item.written, pipeline=item.pipeline)
     try:
-        _work(shop, item, named, names, reporter, outcome, debug=debug)
+        _work(shop, item, named, reporter, outcome, debug=debug, delivers=delivers, names=names)
     except EvtError as error:
         outcome.refuse(error)
     except Exception as error:
@@ -174,13 +181,14 @@ def _work(
     shop: Workshop,
     item: Item,
     named: Named,
-    names: tuple[str, ...],
     reporter: PlainReporter,
     outcome: Outcome,
     *,
     debug: bool,
+    delivers: bool,
+    names: tuple[str, ...],
 ) -> None:
-    delivered = delivered_to(item.target)
+    delivered = delivered_to(item.target if delivers else None)
     recording = _as_it_is_now(item, shop)
     with naming_the_holder(shop.store):
         take_over(shop, item.pipeline, recording, named)
@@ -190,7 +198,7 @@ def _work(
     artifacts = Artifacts(shop.home.artifacts(item.pipeline))
     annotate = ordering(names, shop.identity.user) if names else None
     if not seen.is_settled or (names and not is_ordered_so(state, artifacts, names)):
-        _require_unblocked(seen, outcome)
+        require_unblocked(seen, outcome)
         reporter.line(f"{item.name} ({item.pipeline})")
         with naming_the_holder(shop.store):
             result = runner.run(shop, seen, recording, named, delivered, reporter, annotate=annotate)
@@ -199,7 +207,7 @@ def _work(
         for bug in result.bugs if debug else ():
             _show_traceback(shop, bug)
     outcome.take_plan(plan)
-    if plan.is_done:
+    if plan.is_done and delivers:
         formats = seen.options["formats"].value
         outcome.take_deliveries(deliver(item.target, plan, state, artifacts, formats))
 
@@ -214,7 +222,12 @@ def _as_it_is_now(item: Item, shop: Workshop) -> Recording | None:
     return recording
 
 
-def _require_unblocked(seen: Look, outcome: Outcome) -> None:
+def require_unblocked(seen: Look, outcome: Outcome) -> None:
+    """Refuse a plan of which nothing can begin, saying why.
+
+    Raises:
+        BlockedError, DecisionNeededError: nothing can.
+    """
     if seen.plan.blocked:
         raise BlockedError(f"Nothing was begun, because the plan is blocked. {reasons(seen.plan.blocked)}.")
     if seen.plan.asks and not seen.plan.resume_point:
