@@ -42,9 +42,11 @@ def report(score: Score, *arguments: str) -> Any:
 
 def test_a_pipeline_is_measured_by_its_newest_export(score: Score, tmp_path: Path) -> None:
     words = [("one", 0.2, 0.6), ("two", 1.5, 1.9), ("three", 3.2, 3.6), ("four", 4.4, 4.8), ("five", 6.1, 6.5)]
-    script = write_script(tmp_path / "script.toml", words=words)
     recording = write_speech(tmp_path / "talk.wav", 9.0)
-    run_once(make_shop(tmp_path / "home"), recording, tmp_path / "out", Named(options=scripted(script)))
+    shop = make_shop(tmp_path / "home")
+    for name, said in (("first", words[:2]), ("second", words)):
+        script = write_script(tmp_path / f"{name}.toml", words=said)
+        run_once(shop, recording, tmp_path / "out", Named(options=scripted(script)))
     found = report(score, "talk.wav", "-r", "truth.stm")
     assert (found["wer"]["wrong"], found["wer"]["words"]) == (1, 5)
     assert found["wder"] == {"rate": 0.0, "wrong": 0, "words": 5}

@@ -21,7 +21,8 @@ from pipeline.speech.metrics import (
     wrong_speakers,
 )
 from pipeline.speech.metrics.assignment import assignment
-from pipeline.speech.metrics.edits import alignment
+from pipeline.speech.metrics.edits import alignment, distance
+from pipeline.speech.scripts import joined
 from pipeline.speech.values import Turn
 from tests.support.strategies import any_text
 
@@ -62,6 +63,11 @@ def test_the_collar_excuses_errors_near_true_borders() -> None:
     late = [Turn(turn.start_s + 0.2, turn.end_s + 0.2, turn.speaker) for turn in TALK]
     assert diarization_error(TALK, late).rate > 0.0
     assert diarization_error(TALK, late, collar_s=0.25).rate == 0.0
+
+
+def test_a_true_turn_without_length_excuses_nothing() -> None:
+    error = diarization_error([Turn(0.0, 2.0, "ann"), Turn(1.0, 1.0, "bob")], [], collar_s=0.25)
+    assert error.missed_s == error.speech_s == 1.5
 
 
 def test_overlaps_can_be_left_out() -> None:
@@ -115,6 +121,7 @@ def test_apostrophes_belong_to_words() -> None:
     ("text", "words"),
     [
         ("Ｆｕｌｌ ﬁne", ["full", "fine"]),
+        ("ℕ Ⓐ", ["n", "a"]),
         ("İstanbul'da", ["i̇stanbul'da"]),
         ("all-hands at 3.5 %", ["all", "hands", "at", "3", "5"]),
         ("rock 'n' roll_x", ["rock", "n", "roll", "x"]),
@@ -148,6 +155,15 @@ def test_word_errors_tell_their_kinds() -> None:
 def test_character_errors_count_the_spaces_between_words_but_none_where_the_script_has_none() -> None:
     assert characters("to day", "today") == (1, 6)
     assert characters("今日は", "今日") == (1, 3)
+
+
+pieces = st.lists(st.sampled_from(["a", "bc", "あ", "いう", "ａ"]), max_size=7)
+
+
+@given(pieces, pieces)
+def test_character_errors_are_those_of_the_whole_texts(truth: list[str], found: list[str]) -> None:
+    errors = character_errors(truth, found, alignment(truth, found))
+    assert errors.wrong == distance(joined(truth), joined(found))
 
 
 def characters(truth: str, found: str) -> tuple[int, int]:
