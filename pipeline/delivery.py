@@ -19,7 +19,7 @@ from pipeline.artifacts import Artifacts
 from pipeline.errors import PipelineError
 from pipeline.recordings import shown
 from projections.events import ArtifactRef
-from projections.graph import EXPORT, FORMATS
+from projections.graph import EXPORT, FORMATS, SUFFIXES
 from projections.plan import Plan
 from projections.state import PipelineState
 
@@ -52,7 +52,7 @@ class Delivery:
 
 @frozen
 class Target:
-    """Where a recording's exports go: `<folder>/<stem>.<format>`."""
+    """Where a recording's exports go: `<folder>/<stem>.<format>`, or another suffix as SUFFIXES says."""
 
     folder: Path
     stem: str
@@ -60,7 +60,7 @@ class Target:
     def places(self, format_name: str) -> Iterator[Path]:
         """Yield where an export may go: its own place, then those beside it, for as long as they are taken."""
         for mark in ("", *_BESIDE):
-            yield self.folder / f"{self.stem}{mark}.{format_name}"
+            yield self.folder / f"{self.stem}{mark}.{SUFFIXES.get(format_name, format_name)}"
 
 
 def stems_of(recordings: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:

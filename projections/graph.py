@@ -34,7 +34,14 @@ VERSIONS: Final[dict[str, int]] = {
 """Raised when the same inputs and options would give another result. Part of each stage's key: what exists is
 then reported as stale, and made again only on request."""
 
-FORMATS: Final = ("txt", "srt", "vtt", "ass", "ttml", "json", "rttm")
+FORMATS: Final = (
+    *("txt", "srt", "vtt", "json", "rttm"),
+    *("md", "docx", "csv", "tsv", "jsonl", "ctm", "textgrid", "eaf", "ass", "ttml"),
+)
+"""What can be made; each is a file in `pipeline/formats`."""
+
+SUFFIXES: Final = {"textgrid": "TextGrid"}
+"""What a delivered file's name ends with, where it isn't the format's name: what its program looks for."""
 
 USUAL_FORMATS: Final = ("txt", "srt", "vtt", "json", "rttm")
 """What is made when nobody says anything."""

@@ -6,6 +6,8 @@ from hypothesis import given
 
 from pipeline.formats.txt import render
 from pipeline.speech.transcript import DRAFT_NOTE, Transcript
+from pipeline.speech.values import Gap
+from tests.support.documents import SAID, squeezed, visible
 from tests.support.strategies import any_text, transcript_of, transcripts, utterance_of
 
 PARAGRAPH = re.compile(r"\[\d{2,}:[0-5]\d:[0-5]\d\] (?P<speaker>[^:]*): (?P<text>.+)")
@@ -14,9 +16,8 @@ PARAGRAPH = re.compile(r"\[\d{2,}:[0-5]\d:[0-5]\d\] (?P<speaker>[^:]*): (?P<text
 @given(transcripts())
 def test_every_word_is_there_in_the_order_of_the_utterances(transcript: Transcript) -> None:
     paragraphs = render(transcript).removesuffix("\n").split("\n\n")[len(transcript.notes) :]
-    shown = [word for one in paragraphs for word in PARAGRAPH.sub(r"\g<text>", one).split(" ")]
-    spoken = [word.text for utterance in transcript.utterances for word in utterance.words]
-    assert shown == (spoken or ["(no", "speech", "found)"])
+    shown = squeezed("".join(PARAGRAPH.sub(r"\g<text>", one) for one in paragraphs))
+    assert shown == (visible(transcript) or "(nospeechfound)")
 
 
 @given(transcripts(any_text, any_text))
@@ -39,6 +40,20 @@ def test_consecutive_utterances_of_a_speaker_are_one_paragraph() -> None:
         "[00:00:05] SPEAKER_01: Fine.\n\n"
         "[00:00:08] SPEAKER_01: And you?\n"
     )
+
+
+def test_a_gap_is_a_paragraph_of_its_own_where_it_is() -> None:
+    transcript = transcript_of(
+        utterance_of("A", "before", 1.0), utterance_of("A", "after", 2.5), gaps=(Gap(720, 1078), Gap(1.5, 2.4))
+    )
+    assert render(transcript) == (
+        "[00:00:01] A: before\n\n[inaudible 00:01–00:02]\n\n[00:00:02] A: after\n\n[inaudible 12:00–17:58]\n"
+    )
+    assert render(transcript_of(gaps=(Gap(0, 9),))) == "[inaudible 00:00–00:09]\n"
+
+
+def test_utterances_are_joined_as_their_script_is_written() -> None:
+    assert render(SAID["chinese"]).endswith("王: 你好，世界。再见\n")
 
 
 def test_a_monologue_has_a_paragraph_a_minute() -> None:

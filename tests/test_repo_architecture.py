@@ -23,8 +23,9 @@ CHAIN = ("eventlog", "projections", "pipeline", "cli")
 AUDIO = frozenset({"av", "pydub", "soundfile", "soxr", "webrtcvad"})
 SPEECH = frozenset({"ctranslate2", "faster_whisper", "httpx2", "openai", "pocketsphinx", "requests"})
 SPEECH |= {"huggingface_hub", "pyannote", "torch"}
+DOCUMENTS = frozenset({"docx"})
 SYSTEM = frozenset({"platformdirs", "rich", "sqlite3", "tomlkit", "watchfiles"})
-CLIENTS = AUDIO | SPEECH | SYSTEM
+CLIENTS = AUDIO | SPEECH | DOCUMENTS | SYSTEM
 """Libraries that have one door: exactly one file knows how they are called."""
 
 HEAVY = CLIENTS - {"sqlite3"}
@@ -33,7 +34,7 @@ HEAVY = CLIENTS - {"sqlite3"}
 PACKAGES = {
     "eventlog": frozenset({"attrs", "orjson", "watchfiles"}),
     "projections": frozenset({"attrs", "orjson"}),
-    "pipeline": frozenset({"attrs", "orjson", "numpy", "sqlite3"}) | AUDIO | SPEECH,
+    "pipeline": frozenset({"attrs", "orjson", "numpy", "sqlite3"}) | AUDIO | SPEECH | DOCUMENTS,
     "cli": frozenset({"attrs", "orjson", "click", "rich", "platformdirs", "tomlkit"}),
 }
 """What each package may import besides the standard library and ours."""
@@ -216,7 +217,7 @@ def test_a_planted_violation_is_found(tmp_path, file, source, rule):
     assert any(rule in sentence and file in sentence for sentence in violations(tmp_path))
 
 
-@pytest.mark.parametrize("name", sorted(AUDIO | SPEECH | {"sqlite3"}))
+@pytest.mark.parametrize("name", sorted(AUDIO | SPEECH | DOCUMENTS | {"sqlite3"}))
 def test_a_second_door_to_a_client_is_found(tmp_path, name):
     plant(tmp_path, "pipeline/one.py", f"def f():\n    import {name}")
     assert violations(tmp_path) == []

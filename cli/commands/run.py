@@ -63,13 +63,13 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
     """Transcribe recordings, or go on where a run stopped.
 
     Converts any audio or video file, finds who speaks when, transcribes, and writes the transcript
-    (txt, srt, vtt, json, rttm) into the current folder. Running it again does nothing, or goes on
-    after a crash with the options of before.
+    (txt, srt, vtt, json, rttm; others with --format) into the current folder. Running it again does
+    nothing, or goes on after a crash with the options of before.
 
     \b
     Examples:
       evt run talk.wav
-      evt run interview.mp4 --speakers 2 --format txt,srt -o transcripts
+      evt run interview.mp4 --speakers 2 --format txt,docx -o transcripts
       evt run talk.wav --language de --transcriber whisper
       evt run talk.wav --speakers 2 --names "Anna Müller,Ben"
     """

@@ -64,7 +64,7 @@ _COLLAR_MAX_S = 60.0
 @click.option("--json", "as_json", is_flag=True, help="Report on stdout as JSON.")
 @click.pass_obj
 def command(obj: dict[str, Any], /, transcript: str, reference: str, as_json: bool, **flags: Any) -> int:
-    """Say how many words are wrong, how many have the wrong speaker, and how much speech was given to nobody.
+    """Say how many words are wrong or at the wrong speaker, and how much speech was missed or given to another.
 
     The transcript is a finished pipeline, or a file of one of the formats that a reference can have. What a
     reference doesn't tell can't be measured: without times there is no DER, without speakers no cpWER.

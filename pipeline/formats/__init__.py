@@ -1,7 +1,8 @@
 """One file per output format: a transcript in, a file's content out. Pure.
 
-Every text ends with a newline, also that of a transcript without speech; what was said and how a file is
-named can't break a line of it. A format is imported when it is first used.
+Every text ends with a newline, also that of a transcript without speech, unless an empty line would be a mistake
+in its format; what was said and how a file is named can't break a line of it. A format is imported when it is
+first used.
 """
 
 from __future__ import annotations
@@ -25,4 +26,4 @@ def _on_use(name: str) -> Render:
 
 
 FORMATS: Mapping[str, Render] = {name: _on_use(name) for name in FORMAT_NAMES}
-"""How to write each format, by its name, which is also its file's suffix."""
+"""How to write each format, by its name."""

@@ -25,8 +25,11 @@ Source: Unicode Standard Annex 9, section 2."""
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 """C0, DEL and C1: they end lines or drive terminals. The separators U+2028 and U+2029 count as white space."""
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-"""Bytes of a file name that were not UTF-8 arrive as lone surrogates, which no encoder accepts."""
+_UNWRITABLE = re.compile("[\ud800-\udfff\ufffe\uffff]")
+"""Bytes of a file name that were not UTF-8 arrive as lone surrogates, which no encoder accepts. The two
+noncharacters are what else no XML document may hold, not even escaped.
+
+Source: Extensible Markup Language 1.0, fifth edition, production 2 (Char)."""
 
 
 @frozen
@@ -108,8 +111,9 @@ def _minutes(time_s: float) -> str:
 def one_line(text: str) -> str:
     """Return the text as one line that shows in the order in which it is stored.
 
-    Controls and line separators become spaces, bidirectional controls vanish, lone surrogates become U+FFFD;
-    white space is reduced to single spaces, none at the ends. Letters of every script stay as they are.
+    Controls and line separators become spaces, bidirectional controls vanish, lone surrogates become U+FFFD,
+    and so do U+FFFE and U+FFFF; white space is reduced to single spaces, none at the ends. Letters of every
+    script stay as they are.
     """
     visible = _CONTROLS.sub(" ", _INVISIBLE.sub("", text))
-    return " ".join(_SURROGATE.sub("\ufffd", visible).split())
+    return " ".join(_UNWRITABLE.sub("\ufffd", visible).split())
