@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from pipeline.delivery import DeliveryError, require_writable, stems_of
+from projections.graph import FORMATS, SUFFIXES
 from tests.support.cli import Evt
 
 LONG = "ä" * 125
@@ -71,12 +73,29 @@ def test_the_longest_name_that_a_disk_takes_gets_its_transcripts(evt: Evt) -> No
     assert len(list(evt.work.iterdir())) == 4
 
 
+@pytest.mark.slow
+def test_every_format_is_delivered_once_under_the_name_that_its_program_looks_for(evt: Evt) -> None:
+    evt.speech()
+    evt("run", "talk.wav", *evt.engines, "--format", "txt")
+    made = evt.json("export", "talk.wav", "--format", ",".join(FORMATS))[0]["deliveries"]
+    names = {f"talk.{SUFFIXES.get(name, name)}" for name in FORMATS}
+    assert "talk.TextGrid" in names
+    assert (
+        {Path(one["path"]).name for one in made}
+        == names
+        == {path.name for path in evt.work.glob("talk.*")} - {"talk.wav"}
+    )
+    assert zipfile.is_zipfile(evt.work / "talk.docx")
+    again = evt.json("export", "talk.wav", "--format", ",".join(FORMATS))[0]["deliveries"]
+    assert {one["outcome"] for one in again} == {"equal"}
+
+
 def test_a_stem_is_cut_at_a_character_and_only_if_it_must_be() -> None:
-    short, long = ("0123456789abcdef", f"{'b' * 244}.wav"), ("fedcba9876543210", f"{LONG}.wav")
+    short, long = ("0123456789abcdef", f"{'b' * 241}.wav"), ("fedcba9876543210", f"{LONG}.wav")
     stems = stems_of([short, long])
-    assert stems[short] == "b" * 244
-    assert stems[long] == "ä" * 118 + "-fedcba98"
-    assert len(f"{stems[long]}.new9.json".encode()) <= 255
+    assert stems[short] == "b" * 241
+    assert stems[long] == "ä" * 116 + "-fedcba98"
+    assert len(f"{stems[long]}.new9.TextGrid".encode()) <= 255
 
 
 def test_seeing_whether_a_folder_can_be_written_leaves_nothing_there(tmp_path: Path) -> None:
