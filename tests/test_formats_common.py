@@ -13,7 +13,7 @@ from hypothesis import given
 from pipeline.formats import FORMATS
 from pipeline.speech.transcript import DRAFT_NOTE, Transcript, one_line
 from pipeline.speech.values import Turn
-from projections.graph import SUFFIXES
+from projections.graph import SUFFIXES, USUAL_FORMATS
 from tests.support.documents import SAID
 from tests.support.strategies import any_text, transcript_of, transcripts, utterance_of
 
@@ -87,7 +87,18 @@ def test_equal_transcripts_give_equal_bytes_in_every_process() -> None:
 def test_the_page_about_formats_has_a_row_for_each() -> None:
     page = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| `talk\.(\w+)` \|", page, flags=re.MULTILINE)
-    assert rows == [(name, SUFFIXES.get(name, name)) for name in FORMATS]
+    assert sorted(rows) == sorted((name, SUFFIXES.get(name, name)) for name in FORMATS)
+
+
+def test_the_formats_that_one_gets_unasked_are_named_where_people_look() -> None:
+    usual = ", ".join(USUAL_FORMATS)
+    for page, said in (
+        ("formats.md", f"Without `--format` you get {' and '.join(usual.rsplit(', ', 1))}."),
+        ("settings.md", f"| {usual}; all that there are"),
+        ("cli.md", f"({usual}; others with --format)"),
+    ):
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        assert " ".join(said.split()) in " ".join(text.split())
 
 
 def test_one_line_keeps_letters_and_joiners_of_every_script() -> None:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.formats.rttm import render
-from pipeline.speech.transcript import Transcript
+from pipeline.speech.transcript import Transcript, one_line
 from pipeline.speech.values import Turn
+from tests.support.documents import hostile_transcripts
 from tests.support.strategies import any_text, transcript_of, transcripts, turns
 
 LINE = re.compile(
@@ -53,6 +54,19 @@ def test_a_line_is_as_programs_expect_it() -> None:
         "SPEAKER my_talk.v2 1 0.500 1.500 <NA> <NA> SPEAKER_00 <NA> <NA>\n"
         "SPEAKER my_talk.v2 2 62.250 0.750 <NA> <NA> SPEAKER_01 <NA> <NA>\n"
     )
+
+
+@given(hostile_transcripts)
+def test_a_reader_that_splits_at_white_space_finds_every_turn(transcript: Transcript) -> None:
+    """As dscore reads: ten fields, of which the third is the channel and the eighth the speaker."""
+    hostile = tuple(Turn(i, i + 1.5, one.speaker, i % 2) for i, one in enumerate(transcript.utterances))
+    rows = [
+        line.split() for line in render(transcript_of(name=transcript.name, turns=hostile)).splitlines() if line
+    ]
+    assert {len(row) for row in rows} <= {10}
+    assert [(row[2], row[7]) for row in rows] == [
+        (str(turn.channel + 1), "_".join(one_line(turn.speaker).split()) or "UNKNOWN") for turn in hostile
+    ]
 
 
 def test_no_turns_are_one_empty_line() -> None:
