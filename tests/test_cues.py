@@ -6,7 +6,7 @@ from itertools import pairwise
 from unicodedata import east_asian_width
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.formats.cues import Cue, cues
@@ -91,6 +91,7 @@ def test_two_lines_at_most_and_a_line_is_too_long_only_for_one_word(said: list[U
             assert len(words) == 1 or not is_full(line)
 
 
+@example(["internationalisations", "whatsoever", "of", "us", "all", "too"])
 @given(st.lists(latin, min_size=4, max_size=12).filter(lambda words: 42 < len(" ".join(words)) <= 60))
 def test_two_lines_are_as_alike_as_can_be_and_none_is_a_lone_word(words: list[str]) -> None:
     (cue,) = cues([utterance_of("A", " ".join(words), 0, 0.1)], lambda _: "")
@@ -112,6 +113,11 @@ def test_no_more_cues_than_needed(words: list[str]) -> None:
             line, filled = word, filled + 1
     found = len(cues([utterance], lambda _: ""))
     assert found == (filled + 1) // 2
+
+
+def test_cues_of_one_utterance_are_of_like_lengths() -> None:
+    found = cues([utterance_of("A", " ".join(["word"] * 39), 0, 0.1)], lambda _: "")
+    assert [len(" ".join(cue.lines).split()) for cue in found] == [13, 13, 13]
 
 
 @given(st.lists(st.sampled_from([*"你好世界あア一気", *"。、」）ーっ々"]), min_size=1, max_size=70).map("".join))
@@ -156,6 +162,7 @@ def test_marks_upon_letters_take_no_room() -> None:
     assert characters("e\u0301") == characters("é") == (1, 0)
     assert characters("ดี") == (1, 0)
     assert characters("漢字A") == (1, 2)
+    assert characters("Ａ，") == (0, 2)
     assert characters("각") == characters("\u1100\u1161\u11a8") == (0, 1)
     assert characters("می\u200cخواهم") == (7, 0)
 
@@ -174,6 +181,8 @@ def test_a_pause_too_short_to_be_seen_is_not_shown() -> None:
     assert found[0].end_s == pytest.approx(2.4 - 2 / 24)
     later = cues([first, utterance_of("B", "yes", 2.6, 1.0)], lambda _: "")
     assert later[0].end_s == 2.0
+    drawn_out = cues([utterance_of("A", "so", 0, 6.9), utterance_of("B", "yes", 7.3, 1.0)], lambda _: "")
+    assert drawn_out[0].end_s == 7.0
 
 
 def test_a_gap_is_a_cue_at_its_place_without_speaker_and_no_longer_than_any_other() -> None:

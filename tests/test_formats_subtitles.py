@@ -233,7 +233,7 @@ def test_the_first_speaker_is_white_and_twice_as_many_as_colours_look_different(
     file = ass_of(*(f"S{i:02}" for i in range(2 * len(PALETTE))))
     styles = [style for name, style in file.styles.items() if name != "Default"]
     looks = [(astuple(style.primarycolor)[:3], style.italic) for style in styles]
-    assert looks[0] == ((255, 255, 255), False)
+    assert looks[:2] == [((255, 255, 255), False), ((0xF0, 0xE4, 0x42), False)]
     assert len(set(looks)) == 2 * len(PALETTE)
 
 
