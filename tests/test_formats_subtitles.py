@@ -186,7 +186,8 @@ def test_others_read_the_words_the_speakers_and_the_times(name: str, case: str) 
 
 GAPS = ["[inaudible 12:00–17:58]", "[inaudible 1:06:40–1:06:40]"]
 
-hostile_text = st.text(st.sampled_from("ab<>&-;/{}\\Nn,:*'\"#|!0.=й漢"), min_size=1, max_size=20)
+hostile_text = st.text(st.sampled_from("ab<>&-;/{}\\Nn,:*'\"#|!.=й漢"), min_size=1, max_size=20)
+"""Without digits: pysubs2 takes a last line of nothing else for the number of the next cue."""
 
 
 @settings(max_examples=60)
