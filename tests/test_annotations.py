@@ -245,6 +245,16 @@ def test_taking_back_what_does_not_hold_is_a_finding() -> None:
     assert len(state.findings) == 1
 
 
+def test_what_replaces_something_stands_in_its_place() -> None:
+    first, second = SpeakersNamed(REF, "anna"), SpeakersNamed(ArtifactRef("annotation/2/n", "cd" * 32, 1), "ben")
+    events = [created(), run_started(), first, second, SpeakersNamed(REF, "anna", replaces=3)]
+    state = fold(initial_state(PIPELINE), as_records(events))
+    assert [said.seq for said in state.annotations] == [5, 4]
+    assert [said.seq for said in state.undone] == [3]
+    again = fold(initial_state(PIPELINE), as_records([*events, SpeakersNamed(REF, "anna", replaces=3)]))
+    assert len(again.findings) == 1
+
+
 def test_what_was_taken_back_can_be_said_again() -> None:
     said = SpeakersNamed(REF, "anna")
     events = [created(), run_started(), said, AnnotationUndone(3, "anna"), said]

@@ -216,6 +216,12 @@ def test_names_can_change_places_at_once():
     assert named(once, ("Anna", "Ben"), ("Ben", "Anna")).names == {A: "Ben", B: "Anna"}
 
 
+def test_the_later_word_holds_where_two_namings_come_to_one_name():
+    """Each was possible as it was said; what was said between them was taken back."""
+    first, second = (as_content(naming_of(TWO, [(label, "Anna")], [])) for label in (A, B))
+    assert apply(apply(TWO, first).transcript, second).transcript.names == {B: "Anna"}
+
+
 def test_a_speaker_who_is_called_by_its_label_has_no_name_any_more():
     assert named(named(TWO, (A, "Anna")), ("Anna", A)).names == {}
 
