@@ -75,7 +75,7 @@ def summary_table(sides: Sequence[Side]) -> str:
     """Return the variants as a table, a line each."""
     figures = [name for name in _figure_names(sides) if any(name in side.figures for side in sides)]
     titles = (name.upper().replace("_", " ") for name in figures)
-    header = ("", "ID", "SPEAKERS BY", "WORDS BY", "SPEAKERS", "WORDS", "TOOK", "COST", *titles, *_AGREEMENT)
+    header = ("", "ID", "SPEAKERS BY", "WORDS BY", "SPEAKERS", "WORDS", "TOOK", "PAID", *titles, *_AGREEMENT)
     rows = [
         (
             str(number),
@@ -110,6 +110,15 @@ def percent(share: float | None) -> str:
 def shown_figure(value: Any) -> str:
     """Return a figure of a transcript's quality for people."""
     return "-" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def taken_over_lines(sides: Sequence[Side]) -> Iterator[str]:
+    """Yield what variants didn't have to do, and so didn't pay."""
+    for number, side in enumerate(sides, 1):
+        stages = [stage for stage in (DIARIZATION, TRANSCRIPTION) if stage in side.taken_over]
+        if stages:
+            sources = " and ".join(f"{stage} from {side.taken_over[stage]}" for stage in stages)
+            yield f"{number} took over {sources}."
 
 
 def difference_lines(sides: Sequence[Side], page: str | None) -> Iterator[str]:

@@ -16,6 +16,7 @@ from cli.errors import PageRefusedError
 from cli.render import printable, seconds
 from pipeline.delivery import write_whole
 from pipeline.speech.rows import GAP, LACKING, OTHER, Part, Row, Run, rows_of
+from pipeline.speech.scripts import joined
 from pipeline.speech.transcript import one_line
 from projections.graph import DIARIZATION, TRANSCRIPTION
 
@@ -79,7 +80,7 @@ def _facts(sides: Sequence[Side]) -> Iterator[str]:
         "Speakers": [str(side.speakers) for side in sides],
         "Words": [str(len(side.aligned.words)) for side in sides],
         "Took": [seconds(side.took_s) for side in sides],
-        "Cost": [side.cost or "nothing" for side in sides],
+        "Paid for it": [side.cost or "nothing" for side in sides],
         "Taken over": [_taken_over(side) for side in sides],
         "Without words": [str(len(side.transcript.gaps)) for side in sides],
         **{
@@ -126,7 +127,17 @@ def _part(part: Part, *, first: bool) -> str:
     if part.speaker:
         other = f' <span class="not">≠ <bdi>{_text(part.first_says)}</bdi></span>' if part.first_says else ""
         label = f'<span class="who"><bdi lang="en">{_text(part.speaker)}</bdi>{other}:</span> '
-    return f'<p class="part" dir="auto">{label}{" ".join(_run(run, first=first) for run in part.runs)}</p>'
+    return f'<p class="part" dir="auto">{label}{_runs(part.runs, first=first)}</p>'
+
+
+def _runs(runs: Sequence[Run], *, first: bool) -> str:
+    """Return runs with a space between them, unless their script has none; what is marked stands apart."""
+    text = ""
+    for before, run in zip((None, *runs), runs, strict=False):
+        marked = before is not None and {before.kind, run.kind} == {LACKING, OTHER}
+        close = before is not None and not marked and joined([before.text, run.text]) == before.text + run.text
+        text += ("" if before is None or close else " ") + _run(run, first=first)
+    return text
 
 
 def _run(run: Run, *, first: bool) -> str:

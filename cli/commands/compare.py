@@ -12,7 +12,7 @@ from attrs import evolve
 
 from cli.batch import Item, gather, tell_error
 from cli.comparing import Comparing, wanted_engines
-from cli.comparison import difference_lines, report, sides_of, summary_table
+from cli.comparison import difference_lines, report, sides_of, summary_table, taken_over_lines
 from cli.comparison_page import render_page, write_page
 from cli.exit_codes import INTERRUPTED, TERMINATED, worst
 from cli.home import require_usable
@@ -120,7 +120,7 @@ def _show(comparing: Comparing, page: Path | None, *, as_json: bool) -> None:
     if as_json:
         say(json_line(report(sides, comparing.outcomes, shown)))
     elif sides:
-        say("\n".join([summary_table(sides), "", *difference_lines(sides, shown)]))
+        say("\n".join([summary_table(sides), *taken_over_lines(sides), "", *difference_lines(sides, shown)]))
         say(f"Side by side: {printable(shown)}" if shown else "No page was written.")
 
 
