@@ -199,7 +199,9 @@ def _side(seen: Look, transcript: Transcript, column: Aligned) -> Side:
         took_s=sum(attempt.duration_s or 0.0 for attempt in used.values()),
         cost=cost_words(total_cost(seen.state)),
         taken_over={
-            stage: str(attempt.provided_by["pipeline"]) for stage, attempt in used.items() if attempt.provided_by
+            stage: str(attempt.provided_by.get("pipeline"))
+            for stage, attempt in used.items()
+            if attempt.provided_by
         },
         transcript=transcript,
         aligned=column,

@@ -45,6 +45,18 @@ def render_page(name: str, sides: Sequence[Side]) -> str:
     )
 
 
+def require_ours(path: Path) -> None:
+    """Raise PageRefusedError if something of somebody else has the page's name."""
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(len(_MARK)) != _MARK:
+                raise PageRefusedError(
+                    f"{printable(str(path))} is no page of `evt compare`. Choose another --html FILE."
+                )
+    elif path.is_symlink() or path.exists():
+        raise PageRefusedError(f"{printable(str(path))} is no file. Choose another --html FILE.")
+
+
 def write_page(path: Path, page: str) -> bool:
     """Write the page, unless it is there; say whether it was written.
 
@@ -52,17 +64,10 @@ def write_page(path: Path, page: str) -> bool:
         PageRefusedError: something of somebody else has that name.
         DeliveryError: the folder can't be written.
     """
+    require_ours(path)
     content = page.encode("utf-8", "replace")
-    if path.is_file():
-        there = path.read_bytes()
-        if there == content:
-            return False
-        if not there.startswith(_MARK):
-            raise PageRefusedError(
-                f"{printable(str(path))} is no page of `evt compare`. Choose another --html FILE."
-            )
-    elif path.is_symlink() or path.exists():
-        raise PageRefusedError(f"{printable(str(path))} is no file. Choose another --html FILE.")
+    if path.is_file() and path.read_bytes() == content:
+        return False
     write_whole(path, content)
     return True
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import evolve
 
-from eventlog.errors import LogError, LogGoneError
+from eventlog.errors import LogError
 from eventlog.reader import Tail
 from pipeline.answers import settle_open_calls
 from pipeline.artifacts import Artifacts
@@ -88,6 +88,7 @@ def begin(shop: Workshop, asked: Look, recording: Recording | None) -> str:
         recording: the file, if it is at hand.
 
     Raises:
+        LogGoneError: of an earlier variant only files are left, and nobody knows what it was.
         LogError: no log can be begun.
     """
     assert asked.verdict is not None, "only a pipeline that has begun has variants"
@@ -97,16 +98,13 @@ def begin(shop: Workshop, asked: Look, recording: Recording | None) -> str:
     created = PipelineCreated(source, shop.identity.versions.get("evt", ""))
     forked = PipelineForked(asked.pipeline, head, _wishes(asked))
     for pipeline in _free(shop, asked.pipeline):
-        try:
-            with recording_into(shop, pipeline) as recorder:
-                if recorder.state.forked is None:  # else another process was faster
-                    here, there = (Artifacts(shop.home.artifacts(name)) for name in (pipeline, asked.pipeline))
-                    here.take_salt(there)
-                    recorder.record(forked, created, *asked.state.probed)
-                    recorder.finish()
-                    return pipeline
-        except LogGoneError:
-            continue  # of an earlier variant only files are left; its number is not given again
+        with recording_into(shop, pipeline) as recorder:
+            if recorder.state.forked is None:  # else another process was faster
+                here, there = (Artifacts(shop.home.artifacts(name)) for name in (pipeline, asked.pipeline))
+                here.take_salt(there)
+                recorder.record(forked, created, *asked.state.probed)
+                recorder.finish()
+                return pipeline
     raise AssertionError("numbers don't end")
 
 
@@ -122,7 +120,7 @@ def take_over(shop: Workshop, pipeline: str, recording: Recording | None, named:
     seen = look(shop, pipeline, recording, named, _nowhere)
     if seen.state.forked is None or seen.plan.is_done or seen.plan.blocked:
         return
-    relatives = _relatives(shop, seen.state.forked.of, pipeline)
+    relatives = _relatives(shop, base_of(pipeline), pipeline)
     if not _missing_here(shop, foresee(seen.state, _endings(seen.state)), seen, recording, relatives):
         return
     with recording_into(shop, pipeline) as recorder:

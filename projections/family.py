@@ -101,7 +101,8 @@ def answers_to_take_over(
         number = sum((started.stage, started.attempt) == (step.stage, 0) for started in begun)
         for relative, call in _calls_of(engine, step.stage, relatives):
             ref = call.response
-            if call.status == SUCCEEDED and ref and ref.path not in relative.missing and call.request not in known:
+            is_answer = call.status == SUCCEEDED and ref is not None and _is_there(ref, step.stage, relative)
+            if ref is not None and is_answer and call.request.isalnum() and call.request not in known:
                 number += 1
                 known.add(call.request)
                 found.append(_answer(call, ref, relative.state.pipeline_id, number))
@@ -145,9 +146,16 @@ def _candidates(step: StagePlan, relatives: Sequence[Relative]) -> list[tuple[Re
         (relative, attempt)
         for relative in relatives
         for attempt in reversed(relative.state.attempts.get(step.stage, ()))
-        if attempt.status == SUCCEEDED and not any(ref.path in relative.missing for ref in attempt.outputs)
+        if attempt.status == SUCCEEDED and all(_is_there(ref, step.stage, relative) for ref in attempt.outputs)
     ]
     return sorted(found, key=lambda pair: pair[1].started.key != step.key)
+
+
+def _is_there(ref: ArtifactRef, stage: str, relative: Relative) -> bool:
+    """Say whether a file can be taken over; a path that a stranger's log made up leads nowhere."""
+    first, *rest = ref.path.split("/")
+    is_ours = first == stage and len(rest) > 1 and rest[0].isdecimal() and not {"", ".", ".."} & set(rest)
+    return is_ours and "\0" not in ref.path and ref.path not in relative.missing
 
 
 def _success(attempt: Attempt, pipeline: str, number: int) -> TakeOver:

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
+from eventlog.errors import LogGoneError
 from eventlog.storage import PosixStorage
 from pipeline import forks, runner
 from pipeline.artifacts import Artifacts
 from pipeline.errors import UnsettledError
-from pipeline.look import Look, look
+from pipeline.look import Look, look, surroundings
 from pipeline.recordings import Recording, identify
 from pipeline.workshop import Workshop
 from projections import events as ev
 from projections.decisions import BLOCKED, STALE
+from projections.family import Relative, stages_to_take_over
 from projections.fold import fold, foresee, initial_state
 from projections.limits import STOP, Limits
 from projections.options import Named
@@ -308,11 +311,24 @@ def test_a_crash_while_forking_leaves_nothing_that_the_same_call_doesn_t_go_on_w
         assert family.said(state.pipeline_id) == "one two three"
 
 
-def test_a_number_of_which_files_are_left_is_not_given_again(family: Family) -> None:
+def test_a_variant_whose_log_is_gone_is_not_begun_anew(family: Family) -> None:
+    """What it was, and what it paid for, nobody knows; as with any other pipeline, the user has to say."""
     first = family.variant(transcriber=by(family.b))
     for path in Path(family.shop.store.path(first)).parent.glob(f"{first}.*"):
         path.unlink()
-    assert family.begin(transcriber=by(family.b)) == f"{family.base}.3"
+    with pytest.raises(LogGoneError, match=first):
+        family.begin(transcriber=by(family.b))
+
+
+@pytest.mark.parametrize("path", ["turns.json", "diarization/../../../turns.json", "diarization/1/../x", "a/1/b"])
+def test_a_path_that_a_stranger_made_up_is_not_taken_over(family: Family, path: str) -> None:
+    base = family.state(family.base)
+    made = evolve(base.attempts["diarization"][0], outputs=(ev.ArtifactRef(path, "ab" * 32, 3),))
+    relative = Relative(evolve(base, attempts={**base.attempts, "diarization": (made,)}))
+    seen = family.see(family.begin(transcriber=by(family.b)))
+    around = surroundings(family.shop, seen.state, seen.options, family.recording, None)
+    found = stages_to_take_over(seen.state, seen.options, around, [relative])
+    assert [takeover.event.stage for takeover in found] == ["audio_conversion"]
 
 
 # The fold

@@ -13,7 +13,7 @@ from attrs import evolve
 from cli.batch import Item, gather, tell_error
 from cli.comparing import Comparing, wanted_engines
 from cli.comparison import difference_lines, report, sides_of, summary_table, taken_over_lines
-from cli.comparison_page import render_page, write_page
+from cli.comparison_page import render_page, require_ours, write_page
 from cli.exit_codes import INTERRUPTED, TERMINATED, worst
 from cli.home import require_usable
 from cli.options import ENGINE_OPTIONS, limit_options, named_from, variant_options
@@ -67,7 +67,7 @@ def command(obj: dict[str, Any], /, recording: str, as_json: bool, **flags: Any)
     if not flags["only_plan"]:
         require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
         settings = settings.with_accounts()
-        require_writable(settings.output_dir)
+        require_writable(settings.output_dir if flags["html"] is None else Path(flags["html"]).parent)
     shop = workshop_of(settings, unsafe_fs=obj["unsafe_fs"])
     items, refusals = gather([recording], shop.store, settings.home, settings.output_dir)
     if refusals:
@@ -80,7 +80,9 @@ def command(obj: dict[str, Any], /, recording: str, as_json: bool, **flags: Any)
     if flags["only_plan"]:
         say("\n".join(comparing.plan_lines()))
         return worst([seat.code for seat in comparing.seats])
-    return _carry_out(comparing, settings, _page_path(flags, settings, base), as_json=as_json, quiet=obj["quiet"])
+    if (page := _page_path(flags, settings, base)) is not None:
+        require_ours(page)
+    return _carry_out(comparing, settings, page, as_json=as_json, quiet=obj["quiet"])
 
 
 def _carry_out(comparing: Comparing, settings: Settings, page: Path | None, *, as_json: bool, quiet: bool) -> int:
