@@ -33,8 +33,8 @@ CLI_HEAD = """# Command line
 `--json`. What an option's value is when you don't give it: [settings.md](settings.md).
 
 Where an **ID** is asked for, the first that fits counts: an exact id; a file that exists, whose content is looked
-up; the first digits of an id; a recording's name. If several pipelines fit, evt lists them and stops with exit
-code 3.
+up; the first digits of an id; a recording's name. A variant is meant only by its id, or by digits and its number as
+in `4f2a.2`. If several pipelines fit, evt lists them and stops with exit code 3.
 """
 
 CLI_TAIL = """## Exit codes

@@ -26,6 +26,7 @@ from projections.fold import fold, foresee, initial_state
 from projections.limits import STOP, Limits
 from projections.options import Named
 from projections.state import PipelineState
+from tests.support.paid import Paid
 from tests.support.runs import as_records, created, run_started
 from tests.support.shop import Crash, DyingStorage, Quiet, make_shop, run_once, scripted, write_script, write_speech
 
@@ -287,6 +288,27 @@ def test_what_the_base_may_have_paid_for_is_settled_there_first(tmp_path: Path) 
     other = family.begin(transcriber=by(family.b))
     family.go_on(other)
     assert family.see(other).plan.is_done
+
+
+@pytest.mark.slow
+def test_two_services_charge_each_request_of_a_family_once(tmp_path: Path) -> None:
+    """Their meters say so: the same speakers for other words, then the same words for other speakers."""
+    with Paid(tmp_path) as paid:
+        shop = paid.shop()
+        paid.run(shop)
+        recording = identify(paid.recording, shop.home.index)
+        base, first = recording.sha256[:16], paid.charged()
+        for number, wishes in ((2, {"model": "gpt-transcribe"}), (3, {"diarizer": "none"})):
+            named = Named(options=wishes)
+            pipeline = forks.begin(shop, forks.asked_of(shop, base, recording, named), recording)
+            assert pipeline == f"{base}.{number}"
+            forks.take_over(shop, pipeline, recording, Named())
+            seen = look(shop, pipeline, recording, Named(), lambda *_: None)
+            result = runner.run(shop, seen, recording, Named(), lambda *_: None, Quiet())
+            assert result.outcome == "completed"
+            assert set(paid.charged().values()) == {1}
+        assert len(paid.pyannoteai.meter.per_request()) == 1
+        assert first < paid.charged()
 
 
 # Crashes
