@@ -34,7 +34,10 @@ demo: $(VENV)/installed  ## a run that fails at a rate limit, and goes on
 	$(BIN)/python samples/demo.py $(BIN)/evt
 
 accuracy: $(VENV)/installed  ## error rates on real recordings; EVT_CORPUS names their folder
-	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python -m benchmarks.accuracy
+	$(BIN)/python -m benchmarks.merge_rules
+	$(BIN)/python -m benchmarks.length
+	$(BIN)/python -m benchmarks.recordings
 
 oracles: $(ORACLES_VENV)/installed  ## write again what other programs say of the metrics' test cases; compiles one
 	$(ORACLES_VENV)/bin/python benchmarks/oracles.py
