@@ -27,7 +27,7 @@ def split_text(text: str) -> list[str]:
     """
     words: list[str] = []
     before = ""
-    for token in (token for piece in text.split() for token in _characters(piece)):
+    for token in units(text):
         if letters(token):
             words.append(before + token)
             before = ""
@@ -36,6 +36,11 @@ def split_text(text: str) -> list[str]:
         else:
             before += f"{token} "
     return words
+
+
+def units(text: str) -> list[str]:
+    """Return the smallest parts of a text that are compared, in order: what spaces part, or characters."""
+    return [token for piece in text.split() for token in _characters(piece)]
 
 
 def letters(text: str) -> str:
