@@ -26,6 +26,7 @@ _EXIT_CODES = {
     "NamingError": REFUSED,
     "RecordingsError": REFUSED,
     "ReferenceFileError": REFUSED,
+    "EditError": REFUSED,
 }
 """By class name, so that no error class need be imported before there is an error. Every other error of ours: 1."""
 

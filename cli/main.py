@@ -17,6 +17,7 @@ COMMANDS = {
     "list": "List the pipelines of this home.",
     "show": "Show one pipeline: stages, transcript, log.",
     "speakers": "List the speakers of a transcript, and give them names.",
+    "edit": "Correct a transcript in your text editor.",
     "cost": "Sum what was paid, and what may have been.",
     "export": "Write a finished transcript in other formats or places.",
     "score": "Measure a transcript against a reference.",

@@ -213,6 +213,7 @@ _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "engine.probed": lambda d: f"{d['provider']} {d['model']} at {d['origin']}",
     "budget.exceeded": lambda d: f"{d['stage']} {d['unit']}: {d['limit']} of {money(d['amount'])}",
     "speakers.named": lambda d: f"by {d['user']}, see {d['content']['path']}{_replaced(d)}",
+    "transcript.corrected": lambda d: f"by {d['user']}, see {d['content']['path']}",
     "annotation.undone": lambda d: f"what record {d['annotation']} says, by {d['user']}",
     "loss.accepted": lambda d: f"{d['user']} goes on although records may be lost",
     "artifact.missing": lambda d: f"{d['path']} is {d['found']}",

@@ -6,16 +6,16 @@ taken back is an event too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
 
 from pipeline.artifacts import Artifacts
 from pipeline.errors import ArtifactMismatchError, ArtifactMissingError
-from pipeline.speech import naming
+from pipeline.speech import editing, naming
 from pipeline.speech.transcript import Annotated, Transcript
-from projections.events import AnnotationUndone, ArtifactRef, Event, SpeakersNamed
+from projections.events import AnnotationUndone, ArtifactRef, Event, SpeakersNamed, TranscriptCorrected
 from projections.state import Annotation, PipelineState
 
 FOLDER = "annotation"
@@ -29,13 +29,21 @@ Raises an EvtError where it can't be said; nothing is recorded then."""
 
 @frozen
 class Kind:
-    """How a kind of annotation is applied, and the command that makes it and takes it back."""
+    """How a kind of annotation is applied, and the command that makes it and takes it back.
+
+    Attributes:
+        holding: what is left of the contents of all that hold, since one may take back a part of another.
+    """
 
     apply: Callable[[Transcript, Mapping[str, Any]], Annotated]
     command: str
+    holding: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = list
 
 
-KINDS: Mapping[str, Kind] = {SpeakersNamed.type: Kind(naming.apply, "evt speakers")}
+KINDS: Mapping[str, Kind] = {
+    SpeakersNamed.type: Kind(naming.apply, "evt speakers"),
+    TranscriptCorrected.type: Kind(editing.apply, "evt edit", editing.holding),
+}
 """Every kind, by the type of its event."""
 
 
@@ -85,8 +93,22 @@ def annotated(transcript: Transcript, said: Iterable[Annotation], artifacts: Art
         ArtifactMissingError: see `content_of`.
     """
     notes: list[str] = []
-    for annotation in said:
-        applied = KINDS[annotation.type].apply(transcript, content_of(annotation, artifacts))
+    for annotation, content in contents_of(said, artifacts):
+        applied = KINDS[annotation.type].apply(transcript, content)
         transcript = applied.transcript
         notes += applied.notes
     return Annotated(transcript, tuple(notes))
+
+
+def contents_of(said: Iterable[Annotation], artifacts: Artifacts) -> Iterator[tuple[Annotation, Mapping[str, Any]]]:
+    """Yield annotations with what is left of their contents.
+
+    Raises:
+        ArtifactMissingError: see `content_of`.
+    """
+    read = [(annotation, content_of(annotation, artifacts)) for annotation in said]
+    left = {
+        name: iter(kind.holding([content for annotation, content in read if annotation.type == name]))
+        for name, kind in KINDS.items()
+    }
+    yield from ((annotation, next(left[annotation.type])) for annotation, _ in read)

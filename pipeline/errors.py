@@ -100,3 +100,7 @@ class VoiceprintError(PipelineError):
 
 class NamingError(PipelineError):
     """A speaker isn't there, or can't have that name. The message says what to do."""
+
+
+class EditError(PipelineError):
+    """What a user wants of corrections can't be done. The message says what to do."""

@@ -86,7 +86,7 @@ def naming_of(
             raise NamingError(f"{written} is given two names: {chosen[label]} and {cleaned}.")
         chosen[label] = cleaned
     _require_different(transcript, chosen, kept, speech)
-    return Naming(names=chosen, same=tuple(pairs), spans=speech, because=_clean_reason(because))
+    return Naming(names=chosen, same=tuple(pairs), spans=speech, because=clean_reason(because))
 
 
 def find(transcript: Transcript, written: str) -> str:
@@ -203,7 +203,12 @@ def _order_of(said: Annotation, artifacts: Artifacts) -> tuple[str, ...]:
         return ()
 
 
-def _clean_reason(because: str | None) -> str | None:
+def clean_reason(because: str | None) -> str | None:
+    """Return why something is said, on one line.
+
+    Raises:
+        NamingError: it is too long.
+    """
     if because is None or not (reason := one_line(because)):
         return None
     if len(reason) > _BECAUSE_CHARACTERS:

@@ -422,6 +422,18 @@ class SpeakersNamed(AnnotationEvent):
 
 
 @frozen(eq=False, repr=False)
+class TranscriptCorrected(AnnotationEvent):
+    """The user corrected words, speakers or paragraphs of the transcript, or took such corrections back.
+
+    Attributes:
+        content: the corrections, with the words that stood there.
+        user: the account of whoever made them.
+    """
+
+    type: ClassVar[str] = "transcript.corrected"
+
+
+@frozen(eq=False, repr=False)
 class AnnotationUndone(Event):
     """The user took back something that was said of the transcript.
 
@@ -460,6 +472,7 @@ EVENTS: dict[str, type[Event]] = {
         ArtifactMissing,
         LossAccepted,
         SpeakersNamed,
+        TranscriptCorrected,
         AnnotationUndone,
     )
 }

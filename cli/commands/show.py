@@ -60,7 +60,7 @@ def _lines(state: PipelineState, verdict: Verdict, store: Store, home: Home) -> 
         lines.append(
             "  options    " + "; ".join(f"{name} {option_value(value)}" for name, value in state.named.items())
         )
-    lines += _speakers(state, home)
+    lines += _said(state, home)
     for stage in STAGES:
         attempts = state.attempts.get(stage, ())
         tries = f" (attempt {attempts[-1].number})" if len(attempts) > 1 else ""
@@ -85,8 +85,8 @@ def _lines(state: PipelineState, verdict: Verdict, store: Store, home: Home) -> 
     return lines
 
 
-def _speakers(state: PipelineState, home: Home) -> list[str]:
-    """Return a line with the names that the user gave."""
+def _said(state: PipelineState, home: Home) -> list[str]:
+    """Return a line with the names that the user gave, and one for each thing said that could not be applied."""
     if not state.annotations:
         return []
     from pipeline.artifacts import Artifacts
@@ -95,11 +95,11 @@ def _speakers(state: PipelineState, home: Home) -> list[str]:
     if (made := newest(state)) is None:
         return []
     try:
-        transcript, _ = read_transcript(state, *made, Artifacts(home.artifacts(state.pipeline_id)))
+        transcript, notes = read_transcript(state, *made, Artifacts(home.artifacts(state.pipeline_id)))
     except EvtError as error:
         return [f"  speakers   {error}"]
     named = ", ".join(f"{label} is {name}" for label, name in sorted(transcript.names.items()))
-    return [f"  speakers   {named}"] if named else []
+    return [*([f"  speakers   {named}"] if named else []), *(f"  note       {note}" for note in notes)]
 
 
 def _head(verdict: Verdict) -> str | None:

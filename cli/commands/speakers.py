@@ -7,37 +7,23 @@ from typing import Any
 import click
 from attrs import frozen
 
-from cli.batch import Item, delivered_to, gather, tell_error
-from cli.errors import NotFinishedError
+from cli.annotating import Subject, record, subject_of
+from cli.batch import Item, gather, tell_error
 from cli.exit_codes import OK
-from cli.holder import naming_the_holder
 from cli.home import require_usable
-from cli.options import named_from
 from cli.outcomes import Outcome, tell
 from cli.output import say
-from cli.progress import make_reporter
 from cli.render import json_line, printable, seconds, table
-from cli.settings import Settings, load_settings
+from cli.settings import load_settings
 from cli.wiring import workshop_of
-from pipeline import runner
 from pipeline.annotations import Annotate
-from pipeline.artifacts import Artifacts
-from pipeline.delivery import deliver, require_writable
+from pipeline.delivery import require_writable
 from pipeline.errors import ArtifactMissingError
 from pipeline.formats.cues import clock
-from pipeline.look import Look, look
-from pipeline.runner import RunResult
-from pipeline.speakers import differences, naming, naming_of, newest, read_transcript, split_name, undoing
+from pipeline.speakers import differences, naming, naming_of, split_name, undoing
 from pipeline.speech.naming import apply, as_content
 from pipeline.speech.speakers import Speaker, speakers_of
 from pipeline.speech.transcript import Transcript
-from pipeline.workshop import Workshop
-from projections.decisions import REUSE, STALE
-from projections.graph import AUDIO_CONVERSION, EXPORT, MERGE
-from projections.state import Attempt, PipelineState
-
-_MAY_RUN = frozenset({MERGE, EXPORT})
-"""What costs nothing and needs no recording."""
 
 
 @frozen
@@ -97,84 +83,30 @@ def command(obj: dict[str, Any], /, pipeline: str, as_json: bool, **flags: Any) 
     for refusal in refusals:
         return tell_error(refusal.written, refusal.error)
     (item,) = items
-    if wish.is_any:
-        return _change(shop, item, settings, wish, obj, as_json=as_json)
-    seen = look(shop, item.pipeline, item.recording, named_from({}, settings), delivered_to(None))
-    _show(item, *_read(shop, seen.state, _made(seen, item)), as_json=as_json)
-    return OK
-
-
-def _made(seen: Look, item: Item) -> tuple[Attempt, Attempt]:
-    """Return the attempts that made the transcript of now: of the plan, else the last ones."""
-    merged, converted = seen.plan[MERGE].reused, seen.plan[AUDIO_CONVERSION].reused
-    found = (merged, converted) if merged and converted else newest(seen.state)
-    if found is None:
-        written = printable(item.written)
-        raise NotFinishedError(f"There is no transcript of {written} yet. `evt run {written}` makes one.")
-    return found
-
-
-def _read(
-    shop: Workshop, state: PipelineState, made: tuple[Attempt, Attempt]
-) -> tuple[Transcript, tuple[str, ...]]:
-    return read_transcript(state, *made, Artifacts(shop.home.artifacts(state.pipeline_id)))
-
-
-def _change(
-    shop: Workshop, item: Item, settings: Settings, wish: _Wish, obj: dict[str, Any], *, as_json: bool
-) -> int:
-    """Record what the user says, and carry out the plan as `evt run ID` would; only the export can be in it."""
-    named, delivered = named_from({}, settings), delivered_to(item.target)
-    seen = look(shop, item.pipeline, item.recording, named, delivered)
-    made = _made(seen, item)
-    _require_finished(seen)
-    before, annotate = _intent(shop, seen, made, wish)
-    reporter = make_reporter(quiet=obj["quiet"], verbose=obj["verbose"])
-    outcome = Outcome(item.written, pipeline=item.pipeline)
-    plan, state = seen.plan, seen.state
-    try:
-        if annotate is not None or not seen.is_settled:
-            with naming_the_holder(shop.store):
-                result: RunResult = runner.run(
-                    shop, seen, item.recording, named, delivered, reporter, annotate=annotate, only=_MAY_RUN
-                )
-            outcome.take_result(result)
-            plan, state = result.plan, result.state
-    finally:
-        reporter.close()
-        shop.providers.close()
-    outcome.take_plan(plan)
-    if plan.is_done:
-        formats, artifacts = seen.options["formats"].value, Artifacts(shop.home.artifacts(item.pipeline))
-        outcome.take_deliveries(deliver(item.target, plan, state, artifacts, formats))
-    _tell(item, outcome, before, _read(shop, state, made), changed=annotate is not None, as_json=as_json)
+    subject = subject_of(shop, item, settings, to_change="name its speakers" if wish.is_any else "")
+    if not wish.is_any:
+        _show(item, *subject.read(), as_json=as_json)
+        return OK
+    before, annotate = _intent(subject, wish)
+    outcome, state = record(subject, annotate, obj)
+    _tell(item, outcome, before, subject.read(state), changed=annotate is not None, as_json=as_json)
     return outcome.code
 
 
-def _require_finished(seen: Look) -> None:
-    if any(step.decision not in {REUSE, STALE} for step in seen.plan.stages if step.stage not in _MAY_RUN):
-        raise NotFinishedError(
-            f"The transcript of {seen.pipeline} is not finished. `evt run {seen.pipeline}` goes on with it; then "
-            "name its speakers."
-        )
-
-
-def _intent(
-    shop: Workshop, seen: Look, made: tuple[Attempt, Attempt], wish: _Wish
-) -> tuple[Transcript | None, Annotate | None]:
+def _intent(subject: Subject, wish: _Wish) -> tuple[Transcript | None, Annotate | None]:
     """Return the transcript of before, and what records the wish; None where it is fulfilled already."""
-    user = shop.identity.user
+    user = subject.shop.identity.user
     if wish.undo:
         try:
-            return _read(shop, seen.state, made)[0], undoing(user)
+            return subject.read()[0], undoing(user)
         except ArtifactMissingError:
             return None, undoing(user)  # perhaps it is just that file which is lost
-    before, _ = _read(shop, seen.state, made)
+    before, _ = subject.read()
     pairs = [split_name(before, written) for written in wish.names]
     wanted = naming_of(before, pairs, wish.same, wish.because)
     if apply(before, as_content(wanted)).transcript == before:
         return before, None
-    return before, naming(*made, pairs, wish.same, wish.because, user)
+    return before, naming(subject.merge, subject.conversion, pairs, wish.same, wish.because, user)
 
 
 def _tell(

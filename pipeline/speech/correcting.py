@@ -195,3 +195,8 @@ def _overlap(one: _Place, other: _Place) -> bool:
 def _key(text: str) -> str:
     """Return what of a word is compared: its letters; of a word without letters all of it."""
     return letters(text) or text
+
+
+def words_during(utterances: Sequence[Utterance], one: Correction) -> tuple[str, ...]:
+    """Return the words of a transcript at the place of a correction."""
+    return _Finder(dissolved(utterances)).words_during(one)

@@ -16,7 +16,7 @@ from pipeline.speech.alignment import split_text, units
 from pipeline.speech.corrections import PARAGRAPH, SPEAKER, WORDS, Correction
 from pipeline.speech.editable import Paragraph
 from pipeline.speech.scripts import joined
-from pipeline.speech.spoken import Spoken, begins_at, dissolved, replaced
+from pipeline.speech.spoken import Spoken, anchored, begins_at, dissolved, replaced, shown_of
 from pipeline.speech.values import Utterance
 
 
@@ -219,8 +219,8 @@ def _owners(hunks: Sequence[_Hunk]) -> list[int]:
 
 
 def _correction(spoken: Sequence[Spoken], hunk: _Hunk, paragraphs: Sequence[Paragraph]) -> Correction:
-    was, now = _shown(spoken, hunk.first, hunk.end), tuple(text for text, _ in hunk.now)
-    one = _of(spoken, hunk.first, hunk.end, WORDS)
+    was, now = shown_of(spoken, hunk.first, hunk.end), tuple(text for text, _ in hunk.now)
+    one = anchored(spoken, hunk.first, hunk.end, WORDS)
     first_put_in = next((owner for text, owner in hunk.now if text not in was), None)
     if first_put_in is None or len(was) > 1:
         return evolve(one, now=now)
@@ -237,30 +237,10 @@ def _speakers(spoken: Sequence[Spoken], wanted: Sequence[str]) -> Iterator[Corre
     for (was, now), group in groupby(pairs):
         first, at = at, at + len(list(group))
         if was != now:
-            yield evolve(_of(spoken, first, at, SPEAKER), speaker_was=was, speaker=now)
+            yield evolve(anchored(spoken, first, at, SPEAKER), speaker_was=was, speaker=now)
 
 
 def _beginnings(spoken: Sequence[Spoken], owners: Sequence[int]) -> Iterator[Correction]:
     for at, (before, owner) in enumerate(pairwise(owners), start=1):
         if begins_at(spoken, at) != (before != owner):
-            yield evolve(_of(spoken, at, at + 1, PARAGRAPH), begins=before != owner)
-
-
-def _of(spoken: Sequence[Spoken], first: int, end: int, kind: str) -> Correction:
-    """Return a correction that changes nothing yet of the words [first, end)."""
-    words = [one.word for one in spoken[first:end]]
-    shown = _shown(spoken, first, end)
-    return Correction(
-        kind=kind,
-        start_s=words[0].start_s if words else 0.0,
-        end_s=max((word.end_s for word in words), default=0.0),
-        index=first,
-        before=spoken[first - 1].shown if first else "",
-        after=spoken[end].shown if end < len(spoken) else "",
-        was=shown,
-        now=shown,
-    )
-
-
-def _shown(spoken: Sequence[Spoken], first: int, end: int) -> tuple[str, ...]:
-    return tuple(one.shown for one in spoken[first:end])
+            yield evolve(anchored(spoken, at, at + 1, PARAGRAPH), begins=before != owner)

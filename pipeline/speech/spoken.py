@@ -55,6 +55,27 @@ def gathered(spoken: Sequence[Spoken]) -> tuple[Utterance, ...]:
     return tuple(sorted(found, key=lambda utterance: utterance.start_s))
 
 
+def anchored(spoken: Sequence[Spoken], first: int, end: int, kind: str) -> Correction:
+    """Return a correction that changes nothing yet of the words [first, end)."""
+    words = [one.word for one in spoken[first:end]]
+    shown = shown_of(spoken, first, end)
+    return Correction(
+        kind=kind,
+        start_s=words[0].start_s if words else 0.0,
+        end_s=max((word.end_s for word in words), default=0.0),
+        index=first,
+        before=spoken[first - 1].shown if first else "",
+        after=spoken[end].shown if end < len(spoken) else "",
+        was=shown,
+        now=shown,
+    )
+
+
+def shown_of(spoken: Sequence[Spoken], first: int, end: int) -> tuple[str, ...]:
+    """Return what people see of the words [first, end)."""
+    return tuple(one.shown for one in spoken[first:end])
+
+
 def begins_at(spoken: Sequence[Spoken], at: int) -> bool:
     """Say whether an utterance begins with a word."""
     return at == 0 or spoken[at].begins or spoken[at].word.speaker != spoken[at - 1].word.speaker
