@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -41,16 +42,26 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder in memory where there is one."""
+    made = Path(tempfile.mkdtemp(prefix="evt-edit-test-", dir=FAST))
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
 def evt(
-    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    finished: Path,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Evt]:
     """Return the command line in a copy of that folder; the engine's script is copied with it."""
-    folder = FAST / tmp_path.name if FAST else tmp_path / "copy"
-    shutil.copytree(finished, folder)
+    shutil.copytree(finished, folder, dirs_exist_ok=True)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     yield Evt(folder, capsys, monkeypatch)
-    shutil.rmtree(folder)
     write_script(finished / "script.toml", words=WORDS)
 
 
@@ -280,13 +291,15 @@ def test_a_file_that_is_lost_can_be_taken_back(evt: Evt) -> None:
     assert evt.text == untouched
 
 
-@pytest.mark.parametrize("mode", ["before", "torn", "after"])
+@pytest.mark.parametrize(
+    "mode", ["torn", pytest.param("before", marks=pytest.mark.slow), pytest.param("after", marks=pytest.mark.slow)]
+)
 def test_a_crash_at_any_append_leaves_all_corrections_of_an_edit_or_none(
-    finished: Path, tmp_path: Path, mode: str
+    finished: Path, folder: Path, mode: str
 ) -> None:
     """Whatever the log then says holds, `evt run` renders it, and the same edit ends in the same transcript."""
     for at in range(1, 12):
-        home = home_of(finished, tmp_path / str(at))
+        home = home_of(finished, folder / str(at))
         try:
             home.say(both_corrected(home), DyingStorage(at, mode))
         except Crash:

@@ -49,8 +49,8 @@ class AttributedWord:
 
     Attributes:
         share: the part of the word, as its engine timed it, that the speaker's turns cover, 0 to 1.
-        method: `given`, `channel`, `overlap`, `exclusive`, `previous`, `edge`, `segment`, `realigned`, `island` or
-            `none`.
+        method: `given`, `channel`, `overlap`, `exclusive`, `previous`, `edge`, `segment`, `realigned`, `island`,
+            `corrected` or `none`.
         alternatives: other speakers heard during the word, most heard first.
         overlapped: two speakers or more speak during the word.
         suspect: why the word may not have been said, see `pipeline.speech.suspicion`; mostly empty.
