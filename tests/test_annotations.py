@@ -228,6 +228,16 @@ def test_a_lost_file_of_what_was_said_stops_the_export_with_advice_and_can_be_ta
     assert home.text == before
 
 
+def test_no_other_stage_runs_even_if_the_plan_changed_before_the_lock_was_taken(home: Home) -> None:
+    shop, reporter, delivered = make_shop(home.root), Quiet(), delivered_to(Target(home.out, "talk"))
+    seen = look(shop, home.pipeline, None, Named(), delivered)
+    wish = Named(refresh=frozenset({"transcription"}))
+    annotate, only = saying(SPEAKER_00="Anna"), frozenset({EXPORT})
+    result = runner.run(shop, seen, None, wish, delivered, reporter, annotate=annotate, only=only)
+    assert reporter.started == []
+    assert result.outcome != runner.COMPLETED
+
+
 def test_an_annotation_enters_only_the_key_of_the_export() -> None:
     history = History()
     history.run()

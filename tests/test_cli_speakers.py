@@ -13,7 +13,7 @@ import pytest
 
 from cli.main import main
 from projections.options import Named
-from tests.support.shop import make_shop, run_once, scripted, write_script, write_speech
+from tests.support.shop import Crash, DyingStorage, make_shop, run_once, scripted, write_script, write_speech
 
 WORDS = [("one", 0.2, 0.6), ("two", 1.5, 1.9), ("three", 3.2, 3.6), ("four", 4.4, 4.8), ("five", 6.1, 6.5)]
 FAST = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
@@ -212,6 +212,17 @@ def test_before_there_is_a_transcript_it_is_refused_with_what_to_do(fresh: Evt) 
     assert "evt run talk.wav" in fresh.err
     fresh("speakers", "talk.wav", "--name", "SPEAKER_00=Anna", code=3)
     fresh("speakers", "nothing", code=3)
+
+
+def test_where_another_stage_waits_to_run_nothing_is_named_and_nothing_runs(evt: Evt) -> None:
+    """A run that was to transcribe again died at its begin; naming must not do its paid work in passing."""
+    shop = make_shop(evt.folder / "home", DyingStorage(1, "after"))
+    with pytest.raises(Crash):
+        run_once(shop, evt.work / "talk.wav", evt.work, Named(refresh=frozenset({"transcription"})))
+    before = evt.records()
+    evt("speakers", "talk.wav", "--name", "SPEAKER_00=Anna", code=3)
+    assert "is not finished" in evt.err
+    assert evt.records() == before
 
 
 @pytest.mark.parametrize(
