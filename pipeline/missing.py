@@ -8,10 +8,11 @@ from attrs import frozen
 
 from pipeline.hearing import Heard, Hearing
 from pipeline.pieces import Piece, halves, part_of
-from pipeline.speech.coverage import Coverage, Seconds, coverage, union, without
+from pipeline.speech.coverage import Coverage, coverage
 from pipeline.speech.cuts import RATE
 from pipeline.speech.placing import placed
 from pipeline.speech.stitch import Part, starts_of, stitched
+from pipeline.speech.times import Span, spans_of, without
 from pipeline.speech.transcript import gap_text
 from pipeline.speech.values import Gap, Word
 
@@ -38,7 +39,7 @@ class Found:
         return cls(heard, found, coverage(speech_of(heard.piece), judged))
 
 
-def speech_of(piece: Piece) -> list[Seconds]:
+def speech_of(piece: Piece) -> list[Span]:
     """Return where anybody is heard in a piece, in seconds of the recording."""
     return [(start / RATE, end / RATE) for start, end in piece.speech]
 
@@ -93,11 +94,11 @@ def gaps_of(found: Sequence[Found], words: Sequence[Word], *, accounts_for_speec
     for channel in dict.fromkeys(one.heard.piece.chunk.channel for one in found):
         own = [one for one in found if one.heard.piece.chunk.channel == channel]
         failed = [_extent(one.heard.piece) for one in own if one.heard.answer is None]
-        lost = [span for one in own if not one.heard.has_times for span in one.coverage.lost]
-        lost = union([*failed, *(lost if accounts_for_speech else ())])
+        slow = [span for one in own if not one.heard.has_times for span in one.coverage.lost]
+        lost = spans_of([*failed, *(slow if accounts_for_speech else ())])
         if accounts_for_speech:
-            speech = without(union([span for one in own for span in speech_of(one.heard.piece)]), lost)
-            lost = union([*lost, *coverage(speech, words, least_s=LEAST_S).lost])
+            speech = without(spans_of([span for one in own for span in speech_of(one.heard.piece)]), lost)
+            lost = spans_of([*lost, *coverage(speech, words, least_s=LEAST_S).lost])
         gaps += (Gap(round(start_s, 3), round(end_s, 3), channel) for start_s, end_s in lost)
     return sorted(gaps, key=lambda gap: (gap.start_s, gap.channel or 0))
 
@@ -132,6 +133,6 @@ def _mended(found: Found, words: Sequence[Word]) -> list[Word]:
     return [word for _, word in sorted(keyed, key=lambda pair: pair[0])]
 
 
-def _extent(piece: Piece) -> Seconds:
+def _extent(piece: Piece) -> Span:
     speech = speech_of(piece) or [(piece.chunk.start / RATE, piece.chunk.end / RATE)]
     return speech[0][0], speech[-1][1]

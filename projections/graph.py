@@ -27,9 +27,9 @@ READS: Final[dict[str, tuple[str, ...]]] = {
 VERSIONS: Final[dict[str, int]] = {
     AUDIO_CONVERSION: 1,
     DIARIZATION: 1,
-    TRANSCRIPTION: 1,
-    MERGE: 1,
-    EXPORT: 1,
+    TRANSCRIPTION: 2,
+    MERGE: 2,
+    EXPORT: 2,
 }
 """Raised when the same inputs and options would give another result. Part of each stage's key: what exists is
 then reported as stale, and made again only on request."""

@@ -4,20 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.speech.coverage import LOST_S, REACH_S, Seconds, coverage, union, without
+from pipeline.speech.coverage import LOST_S, REACH_S, coverage
+from pipeline.speech.times import Spans, length_s, spans_of, without
 from pipeline.speech.values import Word
 
 spans = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 60)), max_size=8).map(
-    lambda some: union([(start / 4, (start + length) / 4) for start, length in some if length])
+    lambda some: spans_of([(start / 4, (start + length) / 4) for start, length in some if length])
 )
 words = st.lists(
     st.tuples(st.integers(0, 400), st.integers(0, 8)).map(lambda w: Word("so", w[0] / 4, (w[0] + w[1]) / 4)),
     max_size=12,
 )
-
-
-def seconds(some: list[Seconds]) -> float:
-    return sum(end - start for start, end in some)
 
 
 def spoken(start_s: float, end_s: float, step_s: float = 0.5) -> list[Word]:
@@ -69,19 +66,19 @@ def test_no_speech_lacks_no_words() -> None:
 
 
 @given(spans, words)
-def test_what_is_without_words_is_speech_and_near_no_word(speech: list[Seconds], said: list[Word]) -> None:
+def test_what_is_without_words_is_speech_and_near_no_word(speech: Spans, said: list[Word]) -> None:
     found = coverage(speech, said)
-    assert 0 <= found.silent_s <= found.speech_s + 1e-9 == pytest.approx(seconds(speech) + 1e-9)
+    assert 0 <= found.silent_s <= found.speech_s + 1e-9 == pytest.approx(length_s(speech) + 1e-9)
     for (start, end), length in found.silent:
         assert 0 < length <= end - start + 1e-9
         assert any(a <= start < b for a, b in speech)
         assert not any(start - REACH_S < (word.start_s or 0) < end + REACH_S for word in said)
-    if not said and seconds(speech) >= LOST_S:
+    if not said and length_s(speech) >= LOST_S:
         assert found.lost
 
 
 @given(spans, spans)
-def test_spans_and_what_was_taken_from_them_are_the_whole(speech: list[Seconds], taken: list[Seconds]) -> None:
+def test_spans_and_what_was_taken_from_them_are_the_whole(speech: Spans, taken: Spans) -> None:
     left = without(speech, taken)
-    assert seconds(union([*left, *taken])) == pytest.approx(seconds(union([*speech, *taken])))
-    assert seconds(left) + seconds(taken) == pytest.approx(seconds(union([*left, *taken])))
+    assert length_s(spans_of([*left, *taken])) == pytest.approx(length_s(spans_of([*speech, *taken])))
+    assert length_s(left) + length_s(taken) == pytest.approx(length_s(spans_of([*left, *taken])))

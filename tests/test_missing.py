@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from projections.graph import TRANSCRIPTION
+from projections.graph import FORMATS, SUFFIXES, TRANSCRIPTION
 from tests.support.openai_server import RATE_HZ, TRANSCRIBE, Spoken, speak
 from tests.support.paid import Paid
 from tests.support.service import status
@@ -82,11 +82,18 @@ def test_a_gap_that_is_allowed_is_marked_in_every_output(tmp_path: Path) -> None
     with Paid(tmp_path, 44.0, hear=deaf_to(lambda seconds: seconds > 3), chunk_s=[40, 50]) as paid:
         paid.run(paid.shop(), WORDS)
         asked = paid.openai.count(TRANSCRIBE)
-        result = paid.run(paid.shop(), {"allow_gaps": True})
+        result = paid.run(paid.shop(), {"allow_gaps": True, "formats": list(FORMATS)})
         assert result is not None
         assert result.outcome == "completed"
         assert paid.openai.count(TRANSCRIBE) == asked
         assert result.state.checkpoints[TRANSCRIPTION].metadata["gaps"] == 1
+        for name in set(FORMATS) - {"rttm", "ctm"}:
+            assert b"inaudible 00:0" in rendered(paid, name) or name in {"json", "docx"}, name
+        assert json.loads(rendered(paid, "json"))["gaps"]
+
+
+def rendered(paid: Paid, name: str) -> bytes:
+    return (paid.folder / "home-out" / f"talk.{SUFFIXES.get(name, name)}").read_bytes()
 
 
 def test_a_success_with_gaps_is_none_for_a_plan_that_allows_none(tmp_path: Path) -> None:

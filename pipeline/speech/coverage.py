@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 from attrs import frozen
 
 from pipeline.speech.merge.times import LONGEST_CHARACTER_S, LONGEST_WORD_S
+from pipeline.speech.times import Span
 from pipeline.speech.values import Word
 
 REACH_S = 1.0
@@ -32,9 +32,6 @@ POOR = 0.5
 SLOW_WORDS_PER_S = 0.5
 """Where words have no times of their own: slower speech than this has lost words. People speak 2 to 4 a second."""
 
-Seconds = tuple[float, float]
-"""A half-open interval [start, end) in seconds."""
-
 
 @frozen
 class Coverage:
@@ -47,12 +44,12 @@ class Coverage:
     """
 
     speech_s: float
-    silent: tuple[tuple[Seconds, float], ...]
-    lost: tuple[Seconds, ...]
+    silent: tuple[tuple[Span, float], ...]
+    lost: tuple[Span, ...]
 
     @property
     def silent_s(self) -> float:
-        """Seconds of speech that no word is near."""
+        """Span of speech that no word is near."""
         return sum(seconds for _, seconds in self.silent)
 
     @property
@@ -61,7 +58,7 @@ class Coverage:
         return 1.0 - self.silent_s / self.speech_s if self.speech_s else 1.0
 
 
-def coverage(speech: Sequence[Seconds], words: Sequence[Word], *, least_s: float = LOST_S) -> Coverage:
+def coverage(speech: Sequence[Span], words: Sequence[Word], *, least_s: float = LOST_S) -> Coverage:
     """Hold the words of a part of the recording against the speech that was heard in it.
 
     Args:
@@ -82,7 +79,7 @@ def coverage(speech: Sequence[Seconds], words: Sequence[Word], *, least_s: float
     return Coverage(speech_s, silent, lost)
 
 
-def _silent(speech: Sequence[Seconds], words: Sequence[Word]) -> Iterable[tuple[Seconds, float]]:
+def _silent(speech: Sequence[Span], words: Sequence[Word]) -> Iterable[tuple[Span, float]]:
     """Yield the stretches of speech between words, with their seconds of speech."""
     reached = sorted(_reach(word) for word in words)
     until_s, pauses = -math.inf, []
@@ -103,28 +100,9 @@ def _silent(speech: Sequence[Seconds], words: Sequence[Word]) -> Iterable[tuple[
             yield (parts[0][0], parts[-1][1]), sum(end - start for start, end in parts)
 
 
-def _reach(word: Word) -> Seconds:
+def _reach(word: Word) -> Span:
     """Return what a word accounts for; one that is stretched over a pause accounts for no more than its letters."""
     assert word.start_s is not None, "only words with times reach anywhere"
     longest_s = LONGEST_WORD_S + LONGEST_CHARACTER_S * len(word.text)
     end_s = word.start_s if word.end_s is None else min(word.end_s, word.start_s + longest_s)
     return word.start_s - REACH_S, end_s + REACH_S
-
-
-def union(spans: Iterable[Seconds]) -> list[Seconds]:
-    """Return spans in any order as sorted, disjoint ones; those that touch become one."""
-    joined: list[Seconds] = []
-    for start, end in sorted(spans):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = joined[-1][0], max(end, joined[-1][1])
-        else:
-            joined.append((start, end))
-    return joined
-
-
-def without(spans: Sequence[Seconds], taken: Sequence[Seconds]) -> list[Seconds]:
-    """Return spans without what lies in others; all are disjoint and sorted."""
-    borders = [(-math.inf, -math.inf), *taken, (math.inf, math.inf)]
-    free = [(before[1], after[0]) for before, after in pairwise(borders)]
-    parts = ((max(start, a), min(end, b)) for start, end in spans for a, b in free)
-    return [part for part in parts if part[0] < part[1]]

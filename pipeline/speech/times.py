@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from math import inf
 
-Spans = tuple[tuple[float, float], ...]
+Span = tuple[float, float]
+"""A half-open interval [start_s, end_s)."""
+
+Spans = tuple[Span, ...]
 """Half-open intervals [start_s, end_s), ordered, that neither overlap nor touch; each to the millisecond."""
 
 
@@ -34,3 +39,10 @@ def common_s(one: Spans, other: Spans) -> float:
         else:
             j += 1
     return total_s
+
+
+def without(spans: Sequence[Span], taken: Sequence[Span]) -> Spans:
+    """Return spans without what lies in others; all are ordered and don't overlap."""
+    free = [(before[1], after[0]) for before, after in pairwise([(-inf, -inf), *taken, (inf, inf)])]
+    parts = ((max(start_s, a), min(end_s, b)) for start_s, end_s in spans for a, b in free)
+    return tuple((start_s, end_s) for start_s, end_s in parts if start_s < end_s)

@@ -17,8 +17,9 @@ from pipeline.pieces import Piece
 from pipeline.providers.registry import Providers
 from pipeline.providers.remote import Wish
 from pipeline.requests import Request, remote_request
-from pipeline.speech.coverage import coverage, union
+from pipeline.speech.coverage import coverage
 from pipeline.speech.placing import placed_turns
+from pipeline.speech.times import spans_of
 from pipeline.speech.values import Gap, Turn, Word
 from pipeline.stages.probe import probe
 from pipeline.work import StageResult, StageWork
@@ -91,7 +92,7 @@ def _content(engine: Engine, found: Sequence[Found], words: Sequence[Word], gaps
         "draft": engine.draft,
         "words": [_stored(word) for word in words],
         "gaps": [as_json(gap) for gap in gaps],
-        "speech": [list(span) for span in union([span for one in found for span in speech_of(one.heard.piece)])],
+        "speech": [list(span) for span in spans_of([span for one in found for span in speech_of(one.heard.piece)])],
     }
     if engine.speakers:
         for name in ("turns", "exclusive"):
