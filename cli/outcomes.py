@@ -79,7 +79,9 @@ class Outcome:
         if errors and all(error.code == "source_rejected" for error in errors.values()):
             self.code = REFUSED
         else:
-            self.error += f" What is done is kept; `evt run {result.pipeline}` goes on from there."
+            self.error += " What is done is kept"
+            named = any(result.pipeline in error.message for error in errors.values())
+            self.error += "." if named else f"; `evt run {result.pipeline}` goes on from there."
 
     def take_plan(self, plan: Plan) -> None:
         """Note what the plan left as it was, and what a reader of the transcript must know."""

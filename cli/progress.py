@@ -12,7 +12,7 @@ from projections.plan import StagePlan
 from projections.state import INTERRUPTED, SUCCEEDED, Attempt
 from projections.summary import as_json
 
-_FACTS = ("duration_s", "segments", "speakers", "words", "chunks", "utterances", "formats")
+_FACTS = ("duration_s", "segments", "speakers", "words", "chunks", "gaps", "utterances", "formats")
 
 
 class PlainReporter:
@@ -129,6 +129,8 @@ def _facts(attempt: Attempt) -> str:
     found = []
     for name in _FACTS:
         value = metadata.get(name)
+        if name == "gaps" and not value:
+            continue
         if name == "duration_s" and value is not None:
             found.append(f"{seconds(value)} of audio")
         elif isinstance(value, list):

@@ -244,11 +244,8 @@ def _forward(
     engine, lacking = _engine(stage, name, options, around)
     pending = [name for name in _reads(stage, engine) if steps[name].reused is None or steps[name].decision == RUN]
     gaps_allowed = stage == TRANSCRIPTION and bool(options["allow_gaps"].value)
-    successes = [
-        attempt
-        for attempt in state.attempts.get(stage, ())
-        if attempt.status == SUCCEEDED and (gaps_allowed or not attempt.metadata.get("gaps"))
-    ]
+    done = [attempt for attempt in state.attempts.get(stage, ()) if attempt.status == SUCCEEDED]
+    successes = [attempt for attempt in done if gaps_allowed or not attempt.metadata.get("gaps")]
     if pending:
         blocked = lacking is not None and not successes
         reason = str(lacking) if blocked else f"waits for {' and '.join(pending)}"
@@ -260,8 +257,8 @@ def _forward(
     step = StagePlan(
         stage,
         RUN,
-        "not done yet",
-        cause=FIRST,
+        "done with gaps, which are not allowed now" if done else "not done yet",
+        cause=NAMED if done else FIRST,
         key=stage_key(stage, version, chosen, inputs),
         options=chosen,
         inputs=inputs,

@@ -11,7 +11,8 @@ from projections.engine import Engine
 from projections.events import LossAccepted
 from projections.graph import AUDIO_CONVERSION, DIARIZATION, EXPORT, MERGE, STAGES, TRANSCRIPTION, VERSIONS
 from projections.options import Named, resolve_options
-from projections.plan import make_plan
+from projections.plan import StagePlan, make_plan
+from projections.state import PipelineState
 from tests.support.runs import AROUND, History, run_started
 
 
@@ -426,3 +427,20 @@ def test_a_certain_cut_loses_nothing_and_asks_nothing() -> None:
     history = History()
     history.events.append(("log.recovered", {"file": "x.torn-1-00", "uncertain": False}))
     assert not history.state.uncertain
+
+
+def test_a_success_with_gaps_counts_only_where_gaps_are_allowed() -> None:
+    history = History()
+    history.run()
+    state = history.state
+    (whole,) = state.attempts[TRANSCRIPTION]
+    with_gap = evolve(whole, metadata={**whole.metadata, "gaps": 1})
+    gapped = evolve(state, attempts={**state.attempts, TRANSCRIPTION: (with_gap,)})
+
+    def step(allowed: bool, state: PipelineState) -> StagePlan:
+        options = resolve_options(Named(options={"allow_gaps": allowed}), state)
+        return make_plan(state, options, AROUND)[TRANSCRIPTION]
+
+    assert [step(True, gapped).decision, step(False, gapped).decision] == [REUSE, RUN]
+    assert "gaps" in step(False, gapped).reason
+    assert [step(True, state).decision, step(False, state).decision] == [REUSE, REUSE]
