@@ -140,6 +140,8 @@ def test_the_first_event_of_a_variant_names_its_base_and_that_log_s_head(family:
         "options": scripted(family.a) | {"transcriber": by(family.b)},
     }
     assert records[2].data["input"] == family.state(family.base).input
+    here, there = (Artifacts(family.shop.home.artifacts(name)) for name in (records[0].pipeline, family.base))
+    assert here.salt() == there.salt()
 
 
 def test_the_same_wishes_find_the_same_variant_and_the_base_s_own_wishes_the_base(family: Family) -> None:
@@ -220,7 +222,11 @@ def test_forgetting_options_leaves_a_variant_what_it_is(family: Family) -> None:
     named = Named(options={"language": "de"})
     seen = look(family.shop, pipeline, family.recording, named, lambda *_: None)
     runner.run(family.shop, seen, family.recording, named, lambda *_: None, Quiet())
-    reset = look(family.shop, pipeline, family.recording, Named(reset=True), lambda *_: None)
+    named = Named(reset=True)
+    reset = look(family.shop, pipeline, family.recording, named, lambda *_: None)
+    runner.run(family.shop, reset, family.recording, named, lambda *_: None, Quiet())
+    assert family.state(pipeline).named == family.state(pipeline).forked.options
+    assert family.see(pipeline).is_settled
     assert {name: reset.options[name].value for name in ("language", "transcriber", "diarizer")} == {
         "language": "auto",
         "transcriber": by(family.b),
@@ -331,6 +337,19 @@ def test_a_crash_while_forking_leaves_nothing_that_the_same_call_doesn_t_go_on_w
         assert state.attempts["audio_conversion"][-1].provided_by is not None
         assert state.status == "completed"
         assert family.said(state.pipeline_id) == "one two three"
+
+
+def test_an_attempt_that_a_dead_run_left_open_is_ended_before_another_one_is_taken_over(family: Family) -> None:
+    pipeline = family.begin(transcriber=by(family.b))
+    opened = family.shop.store.open_writer(pipeline, run="dead")
+    begun = [run_started(), ev.StageStarted("diarization", 1, "key", 1, "first", (), {}, {})]
+    opened.writer.append([(event.type, ev.to_data(event)) for event in begun], run="dead")
+    opened.writer.close()
+    family.go_on(pipeline)
+    attempts = family.state(pipeline).attempts["diarization"]
+    assert [attempt.status for attempt in attempts] == ["interrupted", "succeeded"]
+    assert attempts[1].provided_by is not None
+    assert family.state(pipeline).status == "completed"
 
 
 def test_a_variant_whose_log_is_gone_is_not_begun_anew(family: Family) -> None:
