@@ -22,7 +22,6 @@ from cli.output import say
 from cli.render import json_line, printable
 from cli.settings import load_settings
 from cli.wiring import workshop_of
-from eventlog.errors import EvtError
 from pipeline.annotations import Annotate
 from pipeline.delivery import require_writable
 from pipeline.edits import Standing, correcting, keeping, standing, undoing, withdrawing
@@ -160,22 +159,20 @@ def _edit(subject: Subject, source: str | None, because: str | None, obj: dict[s
     try:
         let_edit(editor, path)
         code = _take(subject, transcript, lambda: _read(str(path)), because, obj, as_json=as_json)
-    except EvtError as error:
-        if path.exists() and path.read_bytes() == text.encode():
-            path.unlink()
-            raise
-        raise _with_advice(error, subject, path) from error
+    except BaseException:
+        _leave(path, text, subject.item.pipeline)
+        raise
     path.unlink(missing_ok=True)
     return code
 
 
-def _with_advice(error: EvtError, subject: Subject, path: Path) -> EvtError:
-    """Return the same error, with where the user's text is."""
-    error.args = (
-        *error.args,
-        f"Your text is kept in {path}; `evt edit {subject.item.pipeline} --from {path}` takes it from there.",
-    )
-    return error
+def _leave(path: Path, before: str, pipeline: str) -> None:
+    """Keep a text that was edited and could not be taken, and say where it is."""
+    if path.exists() and path.read_bytes() == before.encode():
+        path.unlink()
+        return
+    where = printable(str(path))
+    say(f"evt: your text is kept in {where}; `evt edit {pipeline} --from {where}` takes it from there.", err=True)
 
 
 def _read(source: str) -> str:

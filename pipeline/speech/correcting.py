@@ -160,10 +160,11 @@ class _Finder:
             end = first + len(texts)
             if self._keys[first:end] != keys:
                 continue
+            if (off_s := self._off_s(one, first, end, is_now=is_now)) is None:
+                continue
             is_exact = self._shown[first:end] == list(texts)
-            off_s = self._off_s(one, first, end, is_now=is_now)
             beside = self._strangers(one, first, end)
-            if off_s is None or not (is_exact or is_loose_enough) or (beside and _leans_on_neighbours(one)):
+            if not (is_exact or is_loose_enough) or (beside and _leans_on_neighbours(one)):
                 continue
             yield (beside, not is_exact, is_now, off_s, abs(first - one.index)), _Place(first, end, is_now)
 
@@ -178,9 +179,9 @@ class _Finder:
 
     def _strangers(self, one: Correction, first: int, end: int) -> int:
         """Return how many of the two words beside are others than those that stood there."""
-        before = self._shown[first - 1] if first else ""
-        after = self._shown[end] if end < len(self._shown) else ""
-        return (_key(before) != _key(one.before)) + (_key(after) != _key(one.after))
+        before = self._keys[first - 1] if first else ""
+        after = self._keys[end] if end < len(self._keys) else ""
+        return (before != _key(one.before)) + (after != _key(one.after))
 
 
 def _leans_on_neighbours(one: Correction) -> bool:

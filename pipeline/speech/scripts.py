@@ -20,13 +20,17 @@ _UNSPACED = (
 )
 """Scripts that are written without spaces between words. Source: Unicode 16, Blocks.txt."""
 
+_FIRST_UNSPACED = chr(_UNSPACED[0][0])
+
 _PUNCTUATION = frozenset({"Pe", "Pf", "Po", "Ps", "Pi", "Mn", "Mc", "Me"})
 """Categories that belong to the letter beside them: punctuation, and the marks that letters carry."""
 
 
 def is_unspaced(char: str) -> bool:
     """Say whether a character is a letter of a script without spaces; its vowel signs and marks are not."""
-    return char.isalnum() and any(first <= ord(char) <= last for first, last in _UNSPACED)
+    return (
+        char >= _FIRST_UNSPACED and char.isalnum() and any(first <= ord(char) <= last for first, last in _UNSPACED)
+    )
 
 
 def joined(words: Iterable[str]) -> str:

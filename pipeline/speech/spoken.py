@@ -131,7 +131,7 @@ def _in_place(old: Sequence[Spoken], texts: Sequence[str], after: Spoken | None)
         ]
     start_s, end_s = old[0].word.start_s, max(word.word.end_s for word in old)
     if after is not None:
-        end_s = max(old[-1].word.start_s, min(end_s, after.word.start_s))
+        end_s = max(start_s, old[-1].word.start_s, min(end_s, after.word.start_s))
     times = _along(texts, start_s, end_s)
     made = [_made(text, old[0], *time_s) for text, time_s in zip(texts, times, strict=True)]
     return [made[0], *(evolve(word, begins=False) for word in made[1:])]
