@@ -366,3 +366,19 @@ def test_names_stand_for_labels_and_gaps_are_only_shown() -> None:
     assert "[00:00:00] Anna꞉ the elder: well" in text
     assert {paragraph.speaker for paragraph in paragraphs_of(text, transcript)} == {"A", "B"}
     assert corrections_of(transcript.utterances, paragraphs_of(text, transcript)) == ()
+
+
+def test_what_is_right_already_keeps_its_own_punctuation() -> None:
+    corrections = between(OLD, "A: well I met Anne Nox | B: at the harbour | A: yes indeed")
+    later = "A: well I met Anne, Nox | B: at the harbour | A: yes indeed"
+    result = corrected(talk(later), corrections)
+    assert (as_text(result.utterances), result.outcomes[1].status) == (later, SATISFIED)
+
+
+def test_who_is_named_as_the_speaker_of_a_word_leaves_no_doubt_about_it() -> None:
+    doubted = AttributedWord("so", 0.0, 0.4, "A", 0.3, "edge", alternatives=("B",), confidence=0.5)
+    transcript = transcript_of(Utterance("A", (doubted,)))
+    result = corrected(transcript, corrections_of(transcript.utterances, [Paragraph(0.0, "B", "so")]))
+    assert result.utterances[0].words == (
+        evolve(doubted, speaker="B", share=1.0, method="corrected", alternatives=()),
+    )
