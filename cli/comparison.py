@@ -12,7 +12,7 @@ from cli.outcomes import Outcome
 from cli.render import count, printable, seconds, table
 from pipeline.artifacts import Artifacts
 from pipeline.look import Look
-from pipeline.speech.comparison import SPEAKER, Aligned, Difference, compare
+from pipeline.speech.comparison.alignment import SPEAKER, Aligned, Difference, compare
 from pipeline.speech.transcript import Transcript
 from pipeline.stages.export import transcript_of
 from pipeline.workshop import Workshop

@@ -15,7 +15,7 @@ from cli.comparison import Side, agreement_words, clock, shown_figure
 from cli.errors import PageRefusedError
 from cli.render import printable, seconds
 from pipeline.delivery import write_whole
-from pipeline.speech.rows import GAP, LACKING, OTHER, Part, Row, Run, rows_of
+from pipeline.speech.comparison.rows import GAP, LACKING, OTHER, Part, Row, Run, rows_of
 from pipeline.speech.scripts import joined
 from pipeline.speech.transcript import one_line
 from projections.graph import DIARIZATION, TRANSCRIPTION

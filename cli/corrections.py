@@ -7,7 +7,7 @@ from typing import Any
 
 from cli.render import count, moment, printable, table
 from pipeline.edits import Standing
-from pipeline.speech.editing import clock, in_words
+from pipeline.speech.corrections.editing import clock, in_words
 from pipeline.speech.scripts import joined
 
 

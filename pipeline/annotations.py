@@ -13,7 +13,8 @@ from attrs import frozen
 
 from pipeline.artifacts import Artifacts
 from pipeline.errors import ArtifactMismatchError, ArtifactMissingError
-from pipeline.speech import editing, naming
+from pipeline.speech import naming
+from pipeline.speech.corrections import editing
 from pipeline.speech.transcript import Annotated, Transcript
 from projections.events import AnnotationUndone, ArtifactRef, Event, SpeakersNamed, TranscriptCorrected
 from projections.state import Annotation, PipelineState

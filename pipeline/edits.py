@@ -11,9 +11,9 @@ from pipeline.annotations import KINDS, Annotate, content_of, contents_of, store
 from pipeline.artifacts import Artifacts
 from pipeline.errors import ArtifactMissingError, EditError
 from pipeline.speakers import clean_reason, read_transcript
-from pipeline.speech.corrections import CONFLICT, Correction, Outcome
-from pipeline.speech.editing import Edit, as_content, corrected, from_content, voices_of
-from pipeline.speech.keeping import kept
+from pipeline.speech.corrections.editing import Edit, as_content, corrected, from_content, voices_of
+from pipeline.speech.corrections.keeping import kept
+from pipeline.speech.corrections.values import CONFLICT, Correction, Outcome
 from pipeline.speech.transcript import Transcript
 from projections.events import Event, TranscriptCorrected
 from projections.state import Annotation, Attempt, PipelineState

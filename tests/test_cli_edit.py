@@ -14,8 +14,8 @@ from pipeline.annotations import Annotate
 from pipeline.artifacts import Artifacts
 from pipeline.edits import correcting
 from pipeline.speakers import newest, read_transcript
-from pipeline.speech.differences import corrections_of
-from pipeline.speech.editable import paragraphs_of, text_of
+from pipeline.speech.corrections.differences import corrections_of
+from pipeline.speech.corrections.editable import paragraphs_of, text_of
 from projections.events import Event
 from projections.options import Named
 from projections.state import PipelineState

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.speech.comparison import SPEAKER, WORDS, Aligned, Difference, compare
+from pipeline.speech.comparison.alignment import SPEAKER, WORDS, Aligned, Difference, compare
+from pipeline.speech.comparison.rows import GAP, LACKING, OTHER, SAME, Row, rows_of
+from pipeline.speech.comparison.wording import keys_of, shared_words
 from pipeline.speech.metrics import word_errors
-from pipeline.speech.rows import GAP, LACKING, OTHER, SAME, Row, rows_of
 from pipeline.speech.transcript import Transcript
 from pipeline.speech.values import Gap
-from pipeline.speech.wording import keys_of, shared_words
 from tests.support.transcripts import said, transcript
 
 

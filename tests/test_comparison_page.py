@@ -12,7 +12,7 @@ import pytest
 from cli.comparison import Side
 from cli.comparison_page import render_page, write_page
 from cli.errors import PageRefusedError
-from pipeline.speech.comparison import compare
+from pipeline.speech.comparison.alignment import compare
 from pipeline.speech.transcript import Transcript
 from tests.support.transcripts import said, transcript
 

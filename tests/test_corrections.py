@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.speech.alignment import units
-from pipeline.speech.correcting import apply_corrections
-from pipeline.speech.corrections import APPLIED, CONFLICT, SATISFIED, Corrected, Correction, correction_from
-from pipeline.speech.differences import corrections_of
-from pipeline.speech.editable import EditedTextError, Paragraph, paragraphs_of, text_of
+from pipeline.speech.corrections.correcting import apply_corrections
+from pipeline.speech.corrections.differences import corrections_of
+from pipeline.speech.corrections.editable import EditedTextError, Paragraph, paragraphs_of, text_of
+from pipeline.speech.corrections.values import APPLIED, CONFLICT, SATISFIED, Corrected, Correction, correction_from
 from pipeline.speech.scripts import is_unspaced
 from pipeline.speech.transcript import Transcript
 from pipeline.speech.values import AttributedWord, Gap, Utterance

@@ -26,8 +26,8 @@ from pipeline.annotations import Annotate
 from pipeline.delivery import require_writable
 from pipeline.edits import Standing, correcting, keeping, standing, undoing, withdrawing
 from pipeline.errors import EditError
-from pipeline.speech.differences import corrections_of
-from pipeline.speech.editable import EditedTextError, paragraphs_of, text_of
+from pipeline.speech.corrections.differences import corrections_of
+from pipeline.speech.corrections.editable import EditedTextError, paragraphs_of, text_of
 from pipeline.speech.transcript import Transcript
 from projections.state import PipelineState
 

@@ -13,10 +13,10 @@ from itertools import groupby, pairwise
 from attrs import evolve, frozen
 
 from pipeline.speech.alignment import split_text, units
-from pipeline.speech.corrections import PARAGRAPH, SPEAKER, WORDS, Correction
-from pipeline.speech.editable import Paragraph
+from pipeline.speech.corrections.editable import Paragraph
+from pipeline.speech.corrections.spoken import Spoken, anchored, begins_at, dissolved, replaced, shown_of
+from pipeline.speech.corrections.values import PARAGRAPH, SPEAKER, WORDS, Correction
 from pipeline.speech.scripts import joined
-from pipeline.speech.spoken import Spoken, anchored, begins_at, dissolved, replaced, shown_of
 from pipeline.speech.values import Utterance
 
 

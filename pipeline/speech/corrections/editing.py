@@ -12,8 +12,8 @@ from typing import Any
 import attrs
 from attrs import evolve, frozen
 
-from pipeline.speech.correcting import apply_corrections, words_during
-from pipeline.speech.corrections import (
+from pipeline.speech.corrections.correcting import apply_corrections, words_during
+from pipeline.speech.corrections.values import (
     CONFLICT,
     SPEAKER,
     WORDS,

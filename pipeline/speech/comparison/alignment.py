@@ -8,11 +8,11 @@ from itertools import groupby
 
 from attrs import frozen
 
+from pipeline.speech.comparison.wording import Shared, shared_words
 from pipeline.speech.metrics import word_errors
 from pipeline.speech.scripts import joined
 from pipeline.speech.transcript import Transcript
 from pipeline.speech.values import AttributedWord
-from pipeline.speech.wording import Shared, shared_words
 
 WORDS, SPEAKER = "words", "speaker"
 """What differs at a place."""

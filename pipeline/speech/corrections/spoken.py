@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from pipeline.speech.corrections import Correction
+from pipeline.speech.corrections.values import Correction
 from pipeline.speech.transcript import one_line
 from pipeline.speech.values import UNKNOWN_SPEAKER, AttributedWord, Utterance
 

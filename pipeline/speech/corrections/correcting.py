@@ -13,7 +13,8 @@ from typing import Final
 from attrs import evolve, frozen
 
 from pipeline.speech.alignment import letters
-from pipeline.speech.corrections import (
+from pipeline.speech.corrections.spoken import Spoken, dissolved, gathered, replaced
+from pipeline.speech.corrections.values import (
     APPLIED,
     CONFLICT,
     PARAGRAPH,
@@ -24,7 +25,6 @@ from pipeline.speech.corrections import (
     Correction,
     Outcome,
 )
-from pipeline.speech.spoken import Spoken, dissolved, gathered, replaced
 from pipeline.speech.values import Utterance
 
 TOLERANCE_S: Final = 0.5

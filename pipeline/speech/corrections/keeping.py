@@ -7,8 +7,8 @@ from itertools import groupby
 
 from attrs import evolve
 
-from pipeline.speech.corrections import PARAGRAPH, SPEAKER, WORDS, Correction
-from pipeline.speech.spoken import Spoken, anchored, dissolved
+from pipeline.speech.corrections.spoken import Spoken, anchored, dissolved
+from pipeline.speech.corrections.values import PARAGRAPH, SPEAKER, WORDS, Correction
 from pipeline.speech.values import Utterance
 
 

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from attrs import frozen
 
-from pipeline.speech.comparison import Aligned
+from pipeline.speech.comparison.alignment import Aligned
 from pipeline.speech.scripts import joined
 from pipeline.speech.transcript import Transcript, gap_text
 from pipeline.speech.values import AttributedWord

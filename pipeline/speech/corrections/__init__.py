@@ -1,0 +1,1 @@
+"""Corrections that a user makes in the text of a transcript: found, anchored in time, applied again. Pure."""
