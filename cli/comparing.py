@@ -182,7 +182,11 @@ class Comparing:
         if pipeline is None:
             require_unblocked(asked, Outcome(self.base.written))
             pipeline = forks.begin(self.shop, asked, self.base.recording)
-        return pipeline, self.as_it_is
+        if number_of(pipeline) < 2:
+            return pipeline, self.as_it_is
+        # The base keeps its options as they are; a variant is told anew whether it may have gaps.
+        gaps = {name: value for name, value in seat.named.options.items() if name == "allow_gaps"}
+        return pipeline, evolve(self.as_it_is, options=gaps)
 
     def _item(self, seat: Seat) -> Item:
         pipeline = seat.pipeline or self.base.pipeline

@@ -39,6 +39,9 @@ from projections.options import Named
 from projections.plan import make_plan
 from projections.state import STARTED, PipelineState
 
+NO_PART = frozenset({"formats", "allow_gaps"})
+"""Options that tell no variant from another: they change what is written, not what is heard."""
+
 ENGINES = ((DIARIZATION, "diarizer"), (TRANSCRIPTION, "transcriber"))
 
 
@@ -172,7 +175,7 @@ def _named(seen: Look) -> dict[str, Any]:
     return {
         name: option.value
         for name, option in seen.options.items()
-        if option.is_named and option.value != DEFAULTS[name] and name != "formats"
+        if option.is_named and option.value != DEFAULTS[name] and name not in NO_PART
     }
 
 

@@ -51,6 +51,14 @@ def test_a_file_and_a_name_mean_the_base_and_a_variant_s_id_the_variant(evt: Evt
 
 
 @pytest.mark.slow
+def test_what_is_let_be_a_gap_makes_no_other_variant(evt: Evt, engines: list[str]) -> None:
+    evt.speech()
+    first = evt.json("compare", "talk.wav", *engines, "--no-html")["variants"]
+    again = evt.json("compare", "talk.wav", *engines, "--no-html", "--allow-gaps")["variants"]
+    assert [one["pipeline"] for one in again] == [one["pipeline"] for one in first]
+
+
+@pytest.mark.slow
 def test_a_page_of_somebody_else_is_kept_and_nothing_is_begun(evt: Evt, engines: list[str]) -> None:
     evt.speech()
     (evt.work / "talk.compare.html").write_text("mine")
