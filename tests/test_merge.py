@@ -243,6 +243,20 @@ def test_a_short_turn_between_two_sentences_of_another_speaker_is_left_to_whom_i
     assert who(merge(said, [Turn(0, 1.6, B), Turn(1.6, 9, A)])) == "11100000"
 
 
+def test_a_given_speaker_stands_against_the_rest_of_the_sentence() -> None:
+    said = spoken("We are glad to see you.")
+    said[0] = evolve(said[0], speaker=A)
+    assert who(merge(said, [Turn(0, 9, B)])) == "011111"
+
+
+def test_words_of_two_given_speakers_may_overlap_and_those_of_one_may_not() -> None:
+    said = [Word("so", 0, 0.9, speaker=A), Word("yes", 0.5, 0.8, speaker=B), Word("then", 0.7, 1, speaker=A)]
+    times = {word.text: (word.start_s, word.end_s) for word in flat(merge(said, []))}
+    assert times == {"so": (0, 0.7), "yes": (0.5, 0.8), "then": (0.7, 1)}
+    one = [evolve(said[1], speaker=None) if word is said[1] else word for word in said]
+    assert [word.end_s for word in flat(merge(one, []))] == [0.5, 0.7, 1]
+
+
 def test_half_a_sentence_is_no_majority() -> None:
     assert who(merge(spoken("Are you? Yes I am."), [Turn(0, 0.4, A), Turn(0.4, 9, B)])) == "01111"
     assert who(merge(spoken("I am."), [Turn(0, 0.4, A), Turn(0.4, 9, B)])) == "01"
