@@ -34,10 +34,11 @@ demo: $(VENV)/installed  ## a run that fails at a rate limit, and goes on
 	$(BIN)/python samples/demo.py $(BIN)/evt
 
 accuracy: $(VENV)/installed  ## error rates on real recordings; EVT_CORPUS names their folder
-	$(BIN)/python -m benchmarks.accuracy
 	$(BIN)/python -m benchmarks.merge_rules
-	$(BIN)/python -m benchmarks.length
-	$(BIN)/python -m benchmarks.recordings
+	tables=$$(mktemp); failed=; \
+	{ $(BIN)/python -m benchmarks.length && $(BIN)/python -m benchmarks.recordings; } > $$tables & \
+	$(BIN)/python -m benchmarks.accuracy || failed=1; wait $$! || failed=1; \
+	cat $$tables; rm $$tables; test -z "$$failed"
 
 oracles: $(ORACLES_VENV)/installed  ## write again what other programs say of the metrics' test cases; compiles one
 	$(ORACLES_VENV)/bin/python benchmarks/oracles.py

@@ -1,6 +1,6 @@
 """Prints what length costs: half an hour has as many wrong speakers a minute as half a minute.
 
-`EVT_CORPUS=… python -m benchmarks.length`, about a minute. A real telephone call of half a minute is repeated until
+`EVT_CORPUS=… python -m benchmarks.length`, some minutes. A real telephone call of half a minute is repeated until
 it lasts half an hour, and the real `evt run` makes transcripts of both: it converts, cuts into chunks, merges and
 exports. A script speaks the true words; the turns are the true ones, a real diarizer's (pyannote's community-1)
 repeated, or those that the built-in diarizer finds in the whole recording, told that two people speak or not.
