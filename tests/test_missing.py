@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from projections.graph import FORMATS, SUFFIXES, TRANSCRIPTION
+from projections.limits import STOP, Limits
 from tests.support.openai_server import RATE_HZ, TRANSCRIBE, Spoken, speak
 from tests.support.paid import Paid
 from tests.support.service import status
@@ -143,3 +145,15 @@ def with_pause(path: Path, at_s: float, pause_s: float) -> None:
     at = int(at_s * rate)
     samples = np.concatenate([samples[:at], np.zeros(int(pause_s * rate), np.int16), samples[at:]])
     soundfile.write(path, samples, rate)
+
+
+def test_second_requests_are_part_of_what_the_plan_says_a_run_costs_at_most(tmp_path: Path) -> None:
+    """With nothing else allowed beyond the price, a run whose every word is lost once stays within it."""
+    with Paid(tmp_path, 44.0, hear=deaf_to(lambda seconds: seconds > 30), chunk_s=[40, 50]) as paid:
+        result = paid.run(paid.shop(limits=Limits(in_doubt=STOP, retry_wait_s=0.01)), WORDS)
+        assert result is not None
+        assert result.outcome == "completed"
+        started = result.state.attempts[TRANSCRIPTION][0].started
+        assert started.price is not None
+        expected, at_most = (Decimal(started.price[name]["amount"]) for name in ("expected", "at_most"))
+        assert expected < paid.openai.meter.total("USD").amount <= at_most < 3 * expected
