@@ -49,6 +49,12 @@ def test_a_word_cut_in_two_is_taken_whole_from_the_chunk_that_has_all_of_it() ->
     assert texts(stitched([first, second])) == "the house of representatives met"
 
 
+def test_the_seam_lies_where_both_chunks_are_least_near_their_edges() -> None:
+    first = Part(0.0, 11.0, said("before rightly heard here torn", 9.1))
+    second = Part(9.0, 20.0, said("before raggedly heard here after", 9.1))
+    assert texts(stitched([first, second])) == "before rightly heard here after"
+
+
 def test_without_a_common_word_the_seam_is_the_middle_of_the_overlap() -> None:
     first = Part(0.0, 11.0, (Word("a", 9.2, 9.4), Word("b", 10.4, 10.6)))
     second = Part(9.0, 20.0, (Word("c", 9.3, 9.5), Word("d", 10.3, 10.7)))
