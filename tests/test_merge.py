@@ -164,6 +164,11 @@ def test_cover_is_summed_over_a_speakers_turns() -> None:
     assert who(merge([Word("so", 1.0, 2.0)], full)) == "0"
 
 
+def test_a_turn_within_another_of_the_same_speaker_shortens_nothing() -> None:
+    [word] = flat(merge([Word("so", 5, 5.4)], [Turn(0, 9, A), Turn(1, 2, A), Turn(5, 5.1, B)]))
+    assert (word.speaker, word.share) == (A, 1.0)
+
+
 def test_exclusive_turns_decide_between_level_speakers() -> None:
     full = [Turn(0, 2, A), Turn(1, 3, B)]
     [first, second] = flat(merge(spoken("no yes", 1.0), full, [Turn(0, 1, A), Turn(1, 3, B)]))
