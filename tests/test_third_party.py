@@ -16,7 +16,10 @@ from tests.support.cli import ROOT, Evt
 PAGE = (ROOT / "docs" / "third-party-providers.md").read_text()
 FILES = dict(re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 KEY = "murmur-canary-0123456789"
-WORDS = [{"text": "hello", "start": 0.5, "end": 1.0}, {"text": "world", "start": 1.1, "end": 1.6}]
+WORDS = [
+    {"text": text, "start": at + 0.5, "end": at + 1.0}
+    for at, text in enumerate(["hello", "world", "and", "all", "who", "live", "in"])
+]
 
 
 class Service(ThreadingHTTPServer):
