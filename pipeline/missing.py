@@ -12,7 +12,7 @@ from pipeline.speech.coverage import Coverage, coverage
 from pipeline.speech.cuts import RATE
 from pipeline.speech.placing import placed
 from pipeline.speech.stitch import Part, starts_of, stitched
-from pipeline.speech.times import Span, spans_of, without
+from pipeline.speech.times import Span, Spans, spans_of, without
 from pipeline.speech.transcript import gap_text
 from pipeline.speech.values import Gap, Word
 
@@ -42,6 +42,14 @@ class Found:
 def speech_of(piece: Piece) -> list[Span]:
     """Return where anybody is heard in a piece, in seconds of the recording."""
     return [(start / RATE, end / RATE) for start, end in piece.speech]
+
+
+def speech_by_channel(found: Sequence[Found]) -> dict[int | None, Spans]:
+    """Return where anybody is heard on each channel that was transcribed by itself; None: the mix."""
+    heard: dict[int | None, list[Span]] = {}
+    for one in found:
+        heard.setdefault(one.heard.piece.chunk.channel, []).extend(speech_of(one.heard.piece))
+    return {channel: spans_of(spans) for channel, spans in heard.items()}
 
 
 def second_pieces(found: Sequence[Found]) -> dict[int, list[Piece]]:

@@ -19,7 +19,7 @@ import pytest
 from pipeline.audio.soundfiles import FlacWriter, encode_flac, read_samples
 from pipeline.errors import ProviderError, StoppedError
 from pipeline.providers.endpoints import endpoint_of
-from pipeline.providers.openai_answers import Asked, read_body
+from pipeline.providers.openai_answers import Asked, read_body, spoken
 from pipeline.providers.openai_refusals import retry_after_s
 from pipeline.providers.remote import Access, Sound, Wish
 from pipeline.providers.services import Services, load_services
@@ -435,6 +435,29 @@ def test_words_take_the_punctuation_of_the_text():
 
 def test_without_words_the_segments_are_divided():
     assert texts(heard(verbose(words=None))) == [("One,", 0.0, 1.0), ("two.", 1.0, 2.0)]
+
+
+LOOPED = {"compression_ratio": 3.0, "no_speech_prob": 0.1, "avg_logprob": -0.3}
+SILENT = {"compression_ratio": 1.0, "no_speech_prob": 0.9, "avg_logprob": -1.5}
+
+
+@pytest.mark.parametrize("timed", [True, False], ids=["word times", "segment times"])
+def test_words_of_segments_that_whisper_itself_doubts_say_why(timed):
+    parts = [
+        {"start": 0.0, "end": 1.0, "text": " One,"},
+        {"start": 1.0, "end": 2.0, "text": " two,", **LOOPED},
+        {"start": 2.0, "end": 3.0, "text": " three.", **SILENT},
+        {"start": 3.0, "end": 4.0, "text": " four.", **LOOPED, **{n: SILENT[n] for n in SILENT if n[0] != "c"}},
+    ]
+    words = [word(part["start"], part["end"], part["text"].strip(" ,.")) for part in parts] if timed else None
+    found = heard(verbose(text="One, two, three. four.", words=words, segments=parts))
+    doubts = [one.get("suspect") for one in spoken(found)]
+    assert doubts == [None, ["compressed"], ["no_speech_prob"], ["no_speech_prob", "compressed"]]
+
+
+def test_a_segment_that_whisper_doubts_and_does_not_time_makes_no_word_suspect():
+    parts = [{"start": 0.0, "end": None, "text": " One, two.", **LOOPED}]
+    assert [one.get("suspect") for one in spoken(heard(verbose(segments=parts)))] == [None, None]
 
 
 def test_times_a_little_off_are_put_right():

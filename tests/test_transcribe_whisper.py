@@ -166,6 +166,16 @@ def test_how_sure_whisper_was_is_kept_by_segment_and_is_json(tiny):
 
 @slow
 @with_whisper
+def test_words_of_segments_that_whisper_itself_doubts_say_why(tiny):
+    """The words of a model of random weights repeat themselves so much that Whisper takes them for a loop."""
+    answer = WhisperTranscriber(str(tiny), cache=tiny.parent).transcribe(JFK, {}, Work())
+    (ratio,) = {segment["compression_ratio"] for segment in answer["metadata"]["segments"]}
+    assert ratio > 2.4
+    assert {tuple(word["suspect"]) for word in answer["words"]} == {("compressed",)}
+
+
+@slow
+@with_whisper
 def test_equal_chunks_have_equal_answers(tiny):
     transcriber = WhisperTranscriber(str(tiny), cache=tiny.parent)
     assert transcriber.transcribe(JFK, {}, Work()) == transcriber.transcribe(JFK, {}, Work())

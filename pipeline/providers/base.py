@@ -17,10 +17,11 @@ A diarizer answers {"turns": [{"start_s", "end_s", "speaker", "channel"?}], "exc
 overlaps], "metadata": {…numbers and words of ours, no speech…}}; speakers are named SPEAKER_00, SPEAKER_01 … in
 the order of their first turn; turns are sorted by start.
 
-A transcriber answers {"language": "en", "words": [{"text", "start_s", "end_s", "confidence"?, "segment"?}],
-"metadata": {…}}; times are seconds from the start of its chunk; words are sorted; a word without times has null
-there. `segment` is the [start_s, end_s] of a segment where the engine knows no more than that, and the word's times
-are reckoned from it.
+A transcriber answers {"language": "en", "words": [{"text", "start_s", "end_s", "confidence"?, "segment"?,
+"suspect"?}], "metadata": {…}}; times are seconds from the start of its chunk; words are sorted; a word without
+times has null there. `segment` is the [start_s, end_s] of a segment where the engine knows no more than that, and
+the word's times are reckoned from it. `suspect` lists why the engine itself doubts that the word was said, see
+`pipeline.speech.suspicion`.
 """
 
 Options = Mapping[str, Any]

@@ -15,6 +15,7 @@ from attrs import evolve, frozen
 from pipeline.errors import ProviderError
 from pipeline.providers.openai_terms import DIARIZED, SERVICE, VERBOSE
 from pipeline.speech.alignment import between, split_text, with_times
+from pipeline.speech.suspicion import segment_doubts
 from pipeline.speech.values import Word
 from projections.failures import PAID_UNUSABLE
 
@@ -152,7 +153,7 @@ def _heard(found: Mapping[str, Any], asked: Asked) -> Heard:
     if asked.format == DIARIZED:
         return _diarized(found, text, language, asked)
     words, metadata = _words(found, text, asked)
-    return Heard([_clamped(word) for word in words], (), (), language, metadata)
+    return Heard(_doubted([_clamped(word) for word in words], metadata), (), (), language, metadata)
 
 
 def _check_whole(found: Mapping[str, Any], asked: Asked) -> None:
@@ -212,6 +213,22 @@ def _divided(part: Word) -> list[Word]:
     start_s, end_s = _s(part.start_s), _s(part.end_s)
     segment = (round(start_s, 3), round(end_s, 3))
     return [evolve(word, segment=segment) for word in between(split_text(part.text), start_s, end_s)]
+
+
+def _doubted(words: Sequence[Word], metadata: Mapping[str, Any]) -> list[Word]:
+    """Return the words, those in the middle of segments that the model itself doubts with the reasons."""
+    doubtful = [(flags, doubts) for flags in metadata.get("segments", ()) if (doubts := segment_doubts(flags))]
+    marked = []
+    for word in words:
+        suspect = [doubt for flags, doubts in doubtful if _is_within(word, flags) for doubt in doubts]
+        marked.append(evolve(word, suspect=tuple(dict.fromkeys(suspect))) if suspect else word)
+    return marked
+
+
+def _is_within(word: Word, segment: Mapping[str, float]) -> bool:
+    if word.start_s is None or word.end_s is None or not {"start_s", "end_s"} <= segment.keys():
+        return False
+    return segment["start_s"] <= (word.start_s + word.end_s) / 2 <= segment["end_s"]
 
 
 def _diarized(found: Mapping[str, Any], text: str, language: str | None, asked: Asked) -> Heard:
@@ -310,7 +327,7 @@ _SURE = ("no_speech_prob", "avg_logprob", "compression_ratio")
 
 
 def _sureness(segment: Mapping[str, Any]) -> dict[str, float]:
-    """Return what tells invented segments from real ones; it judges nothing."""
+    """Return what tells invented segments from real ones, see `pipeline.speech.suspicion`."""
     numbers = {"start_s": segment.get("start"), "end_s": segment.get("end"), **{n: segment.get(n) for n in _SURE}}
     return {name: number for name, value in numbers.items() if (number := _number(value)) is not None}
 
@@ -323,6 +340,8 @@ def spoken(heard: Heard) -> Iterator[dict[str, Any]]:
             found["confidence"] = word.confidence
         if word.segment is not None:
             found["segment"] = [*word.segment]
+        if word.suspect:
+            found["suspect"] = [*word.suspect]
         if heard.speakers:
             found["speaker"] = heard.speakers[at]
         yield found

@@ -26,6 +26,7 @@ from pipeline.providers.whisper_device import (
     look_at_machine,
     without_card,
 )
+from pipeline.speech.suspicion import segment_doubts
 from projections.engine import Engine
 
 if TYPE_CHECKING:
@@ -305,7 +306,7 @@ def _as_answer(segments: list[Any], info: Any, model: Model, wanted: str | None,
 
 
 def _sureness(segment: Any) -> dict[str, float]:
-    """Return what tells invented segments from real ones; it judges nothing."""
+    """Return what tells invented segments from real ones, see `pipeline.speech.suspicion`."""
     return {
         "start_s": float(segment.start),
         "end_s": float(segment.end),
@@ -316,7 +317,10 @@ def _sureness(segment: Any) -> dict[str, float]:
 
 
 def _words(segment: Any, spaced: bool) -> list[Found]:
-    """Return the words of a segment; what follows without a space, the "-five" of "twenty-five", is no word."""
+    """Return the words of a segment; what follows without a space, the "-five" of "twenty-five", is no word.
+
+    Those of a segment that Whisper itself doubts say why.
+    """
     words: list[Found] = []
     for token in segment.words or ():
         if not token.word.strip():
@@ -325,7 +329,8 @@ def _words(segment: Any, spaced: bool) -> list[Found]:
             words[-1] = _joined(words[-1], token)
         else:
             words.append(_word(token))
-    return words
+    doubts = segment_doubts(_sureness(segment))
+    return [{**word, "suspect": [*doubts]} for word in words] if doubts else words
 
 
 def _word(token: Any) -> Found:

@@ -1,7 +1,8 @@
 """What was said: the recording in pieces, each piece with speech a call of its own; nothing is silently missing.
 
 Where speech was heard and no words came, that part is asked for once more, cut otherwise. If there are still none,
-the stage fails and says where, unless the user allows gaps; then each is marked in every output.
+the stage fails and says where, unless the user allows gaps; then each is marked in every output. Words that may be
+invented are marked too, and fail nothing.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from typing import Any
 from pipeline.errors import MissingSpeechError
 from pipeline.hearing import Hearing, local_request
 from pipeline.inputs import WORDS
-from pipeline.missing import Found, ask_again, gaps_of, in_order, missing_message, second_pieces, speech_of
+from pipeline.missing import Found, ask_again, gaps_of, in_order, missing_message, second_pieces, speech_by_channel
 from pipeline.pieces import Piece
 from pipeline.providers.registry import Providers
 from pipeline.providers.remote import Wish
 from pipeline.requests import Request, remote_request
 from pipeline.speech.coverage import coverage
 from pipeline.speech.placing import placed_turns
+from pipeline.speech.suspicion import marked
 from pipeline.speech.times import spans_of
 from pipeline.speech.values import Gap, Turn, Word
 from pipeline.stages.probe import probe
@@ -45,17 +47,20 @@ def run(work: StageWork, providers: Providers) -> StageResult:
     again = second_pieces(found) if engine.accounts_for_speech and engine.keeps_voices else {}
     if again:
         found = ask_again(found, again, hearing)
-    words = in_order(found)
+    speech = speech_by_channel(found)
+    words = marked(in_order(found), speech if engine.accounts_for_speech else None)
     gaps = gaps_of(found, words, accounts_for_speech=engine.accounts_for_speech)
     if gaps and not work.step.gaps_allowed:
         raise MissingSpeechError(missing_message(gaps, f"evt run {work.recorder.state.pipeline_id}"))
     content = _content(engine, found, words, gaps)
+    content["speech"] = [list(span) for span in spans_of(span for spans in speech.values() for span in spans)]
     metadata = _metadata(work, content, found, words)
     metadata |= {
         "chunks": len(pieces),
         "chunks_without_speech": len(pieces) - len(spoken),
         "chunks_asked_again": len(again),
         "gaps": len(gaps),
+        "words_suspect": sum(bool(word.suspect) for word in words),
     }
     return StageResult((work.folder.put_json(WORDS, content),), metadata)
 
@@ -92,7 +97,6 @@ def _content(engine: Engine, found: Sequence[Found], words: Sequence[Word], gaps
         "draft": engine.draft,
         "words": [_stored(word) for word in words],
         "gaps": [as_json(gap) for gap in gaps],
-        "speech": [list(span) for span in spans_of([span for one in found for span in speech_of(one.heard.piece)])],
     }
     if engine.speakers:
         for name in ("turns", "exclusive"):
