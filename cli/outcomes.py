@@ -9,13 +9,14 @@ from attrs import define, field
 
 from cli.exit_codes import DECISION, FAILED, INTERRUPTED, OK, REFUSED, exit_code_of
 from cli.output import say
+from cli.quality_report import quality_note
 from cli.render import printable, seconds, shown_error
 from eventlog.errors import EvtError
 from pipeline import runner
 from pipeline.delivery import Delivery
 from pipeline.runner import RunResult
 from projections.decisions import STALE
-from projections.graph import TRANSCRIPTION
+from projections.graph import MERGE, TRANSCRIPTION
 from projections.paying import IN_DOUBT_REMEDY
 from projections.plan import Plan, StagePlan
 
@@ -92,6 +93,9 @@ class Outcome:
             self.notes.append("no speech was found, so the transcript is empty")
         elif words is not None and words.metadata.get("draft"):
             self.notes.append("this is a draft by the small built-in English engine")
+        merged = plan[MERGE].reused
+        if merged is not None and (note := quality_note(merged.metadata.get("quality", {}), self.pipeline or "")):
+            self.notes.append(note)
 
     def take_deliveries(self, deliveries: list[Delivery]) -> None:
         """Note what was delivered, and what was in the way."""

@@ -12,7 +12,7 @@ from hypothesis import given
 
 from pipeline.formats import FORMATS
 from pipeline.speech.transcript import DRAFT_NOTE, Transcript, one_line
-from pipeline.speech.values import Turn
+from pipeline.speech.values import Gap, Turn
 from projections.graph import SUFFIXES, USUAL_FORMATS
 from tests.support.documents import SAID
 from tests.support.strategies import any_text, transcript_of, transcripts, utterance_of
@@ -66,6 +66,24 @@ def test_a_draft_says_so_first_wherever_the_format_has_comments(name: str, marke
     assert (DRAFT_NOTE in draft and draft.index(DRAFT_NOTE) < draft.index("hello")) is marked
     assert ("The end is missing." in draft) is marked
     assert DRAFT_NOTE not in plain
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [(n, n in ("txt", "md", "vtt", "ass", "ttml", "json")) for n in FORMATS if n != "docx"]
+)
+def test_who_reads_is_told_first_how_much_is_missing_wherever_the_format_has_comments(
+    name: str, told: bool
+) -> None:
+    """Suspect words are marked in the formats for programs alone; where there are no gaps nothing is said."""
+    after = utterance_of("SPEAKER_00", "hello", 2000)
+    one, some, none = (
+        str(FORMATS[name](transcript_of(after, gaps=gaps, duration_s=2001))).replace("\\", "")
+        for gaps in ((Gap(720, 1078),), (Gap(720, 1078, 0), Gap(1070, 1090, 1)), ())
+    )
+    said = "5 min 58 s of speech have no words here; they are marked [inaudible 12:00–17:58]."
+    assert (said in one and one.index(said) < one.index("hello")) is told
+    assert ("2 stretches of speech, 6 min 10 s in all, have no words here" in some) is told
+    assert "no words here" not in none
 
 
 def digests() -> list[str]:

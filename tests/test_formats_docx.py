@@ -76,6 +76,7 @@ def test_title_notes_gaps_and_turns_have_styles_of_their_own() -> None:
         ("Normal", ""),
         ("Transcript Note", DRAFT_NOTE),
         ("Transcript Note", "The end is missing."),
+        ("Transcript Note", "12 s of speech have no words here; they are marked [inaudible 00:07–00:19]."),
         ("Utterance", "SPEAKER_00 00:00:01 Hello there, everyone."),
         ("Utterance", "Анна 00:00:04 Съешь ещё этих мягких булок."),
         ("Gap", "[inaudible 00:07–00:19]"),

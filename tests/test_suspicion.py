@@ -9,13 +9,13 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.speech.coverage import Seconds, union
 from pipeline.speech.suspicion import REASONS, RUNNING_S, marked, segment_doubts
+from pipeline.speech.times import Span, spans_of
 from pipeline.speech.values import Word
 from tests.support.strategies import any_text, channels, timed_words
 
 heard = st.lists(st.tuples(st.integers(0, 160), st.integers(1, 40)), max_size=5).map(
-    lambda some: union((start / 4, (start + length) / 4) for start, length in some)
+    lambda some: spans_of((start / 4, (start + length) / 4) for start, length in some)
 )
 speech = st.none() | st.dictionaries(channels, heard)
 
@@ -34,11 +34,11 @@ def spoken(text: str, start_s: float = 0.0, step_s: float = 0.4, **fields: objec
     ]
 
 
-def reasons(words: Sequence[Word], speech: Sequence[Seconds] | None = None) -> list[tuple[str, ...]]:
+def reasons(words: Sequence[Word], speech: Sequence[Span] | None = None) -> list[tuple[str, ...]]:
     return [word.suspect for word in marked(words, None if speech is None else {None: speech})]
 
 
-def doubted(words: Sequence[Word], speech: Sequence[Seconds] | None = None) -> str:
+def doubted(words: Sequence[Word], speech: Sequence[Span] | None = None) -> str:
     """The text of the words that are marked."""
     return " ".join(word.text for word in marked(words, None if speech is None else {None: speech}) if word.suspect)
 
@@ -211,7 +211,7 @@ def test_what_whisper_says_of_a_segment_is_judged_as_whisper_judges_it(
 
 @given(st.lists(timed_words, max_size=12), said, speech)
 def test_marking_changes_nothing_but_marks(
-    words: list[Word], texts: list[str], heard: dict[int | None, list[Seconds]] | None
+    words: list[Word], texts: list[str], heard: dict[int | None, list[Span]] | None
 ) -> None:
     words = [evolve(word, text=text) for word, text in zip(words, texts, strict=False)]
     found = marked(words, heard)
@@ -221,7 +221,7 @@ def test_marking_changes_nothing_but_marks(
 
 @given(st.lists(timed_words, max_size=12), said, speech)
 def test_marking_twice_is_marking_once(
-    words: list[Word], texts: list[str], heard: dict[int | None, list[Seconds]] | None
+    words: list[Word], texts: list[str], heard: dict[int | None, list[Span]] | None
 ) -> None:
     once = marked([evolve(word, text=text) for word, text in zip(words, texts, strict=False)], heard)
     assert repr(marked(once, heard)) == repr(once)

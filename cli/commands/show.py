@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,13 +23,25 @@ from projections.graph import STAGES
 from projections.state import PipelineState
 from projections.summary import state_as_json
 
+if TYPE_CHECKING:
+    from pipeline.speech.transcript import Annotated
+
 
 @click.command("show", short_help="Show one pipeline: stages, transcript, log.")
 @click.argument("pipeline", metavar="ID|NAME|FILE")
 @click.option("--json", "as_json", is_flag=True, help="Report on stdout as JSON.")
 @click.pass_obj
 def command(obj: dict[str, Any], /, pipeline: str, as_json: bool) -> int:
-    """Show what was done for one recording, and where its files are."""
+    """Show what was done for one recording, how good the transcript looks, and where its files are.
+
+    Quality is what can be told without knowing what was said: how much of the speech has words, and which
+    words look doubtful, with the first places to listen to. docs/quality.md explains each figure.
+
+    \b
+    Examples:
+      evt show talk.wav
+      evt show 79a0 --json | jq .quality.places
+    """
     home, _ = load_home(obj["home"])
     store = Store(str(home.logs))
     found = find_pipeline(pipeline, store, home)
@@ -39,7 +51,8 @@ def command(obj: dict[str, Any], /, pipeline: str, as_json: bool) -> int:
     if as_json:
         log = {"path": store.path(found), "tail": verdict.tail.value, "reason": verdict.reason or None}
         live = is_locked(store.path(found))
-        click.echo(json_line({**state_as_json(state), "log": log, "head": _head(verdict), "live": live}))
+        more = {"log": log, "head": _head(verdict), "live": live, "quality": _quality(state, home)}
+        click.echo(json_line({**state_as_json(state), **more}))
     else:
         click.echo("\n".join(printable(line) for line in _lines(state, verdict, store, home)))
     return DAMAGED if damaged else OK
@@ -60,7 +73,7 @@ def _lines(state: PipelineState, verdict: Verdict, store: Store, home: Home) -> 
         lines.append(
             "  options    " + "; ".join(f"{name} {option_value(value)}" for name, value in state.named.items())
         )
-    lines += _said(state, home)
+    lines += _transcript_lines(state, home)
     for stage in STAGES:
         attempts = state.attempts.get(stage, ())
         tries = f" (attempt {attempts[-1].number})" if len(attempts) > 1 else ""
@@ -85,21 +98,37 @@ def _lines(state: PipelineState, verdict: Verdict, store: Store, home: Home) -> 
     return lines
 
 
-def _said(state: PipelineState, home: Home) -> list[str]:
-    """Return a line with the names that the user gave, and one for each thing said that could not be applied."""
-    if not state.annotations:
-        return []
+def _transcript(state: PipelineState, home: Home) -> Annotated | EvtError | None:
+    """Return the newest transcript with what the user said of it, and notes; None where there is none yet."""
     from pipeline.artifacts import Artifacts
     from pipeline.speakers import newest, read_transcript
+    from pipeline.speech.transcript import Annotated
 
     if (made := newest(state)) is None:
-        return []
+        return None
     try:
-        transcript, notes = read_transcript(state, *made, Artifacts(home.artifacts(state.pipeline_id)))
+        return Annotated(*read_transcript(state, *made, Artifacts(home.artifacts(state.pipeline_id))))
     except EvtError as error:
-        return [f"  speakers   {error}"]
-    named = ", ".join(f"{label} is {name}" for label, name in sorted(transcript.names.items()))
-    return [*([f"  speakers   {named}"] if named else []), *(f"  note       {note}" for note in notes)]
+        return error
+
+
+def _transcript_lines(state: PipelineState, home: Home) -> list[str]:
+    """Return the names that the user gave, what of their words could not be applied, and the report on quality."""
+    from cli.quality_report import quality_lines
+
+    found = _transcript(state, home)
+    if found is None or isinstance(found, EvtError):
+        return [f"  transcript {found}"] if found else []
+    named = ", ".join(f"{label} is {name}" for label, name in sorted(found.transcript.names.items()))
+    notes = (f"  note       {note}" for note in found.notes)
+    return [*([f"  speakers   {named}"] if named else []), *notes, *quality_lines(found.transcript)]
+
+
+def _quality(state: PipelineState, home: Home) -> dict[str, Any] | None:
+    from cli.quality_report import quality_json
+
+    found = _transcript(state, home)
+    return None if found is None or isinstance(found, EvtError) else quality_json(found.transcript)
 
 
 def _head(verdict: Verdict) -> str | None:

@@ -38,7 +38,7 @@ def render(transcript: Transcript) -> str:
         "utterances": [_utterance(utterance) for utterance in transcript.utterances],
         "turns": [_turn(turn) for turn in transcript.turns],
         "gaps": [_gap(gap) for gap in transcript.gaps],
-        "quality": _sorted(transcript.quality),
+        "quality": _tidy(transcript.quality),
     }
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
@@ -86,9 +86,13 @@ def _gap(gap: Gap) -> dict[str, Any]:
     return {"start_s": rounded(gap.start_s), "end_s": rounded(gap.end_s), "channel": gap.channel}
 
 
-def _sorted(report: Mapping[str, Any]) -> Any:
-    """Return a report with its keys in order, since mappings are equal in any order."""
-    return orjson.loads(orjson.dumps(dict(report), option=orjson.OPT_SORT_KEYS))
+def _tidy(value: Any) -> Any:
+    """Return a report with its keys in order, since mappings are equal in any order, and texts of one line."""
+    if isinstance(value, Mapping):
+        return {one_line(name): _tidy(value[name]) for name in sorted(value)}
+    if isinstance(value, (list, tuple)):
+        return [_tidy(item) for item in value]
+    return one_line(value) if isinstance(value, str) else value
 
 
 def rounded(value: float) -> float:

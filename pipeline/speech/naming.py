@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from pipeline.speech.quality import about_speakers
 from pipeline.speech.times import Spans, common_s, length_s, spans_of
 from pipeline.speech.transcript import Annotated, Transcript
 from pipeline.speech.values import UNKNOWN_SPEAKER, AttributedWord, Turn, Utterance
@@ -213,10 +214,9 @@ def _relabelled(transcript: Transcript, new: Mapping[str, str]) -> Transcript:
         overlapped = spoken.overlapped and not (spoken.alternatives and not others)
         return evolve(spoken, speaker=speaker, alternatives=tuple(others), overlapped=overlapped)
 
-    return evolve(
-        transcript,
-        utterances=tuple(
-            Utterance(new.get(u.speaker, u.speaker), tuple(map(word, u.words))) for u in transcript.utterances
-        ),
-        turns=tuple(evolve(turn, speaker=new.get(turn.speaker, turn.speaker)) for turn in transcript.turns),
+    utterances = tuple(
+        Utterance(new.get(u.speaker, u.speaker), tuple(map(word, u.words))) for u in transcript.utterances
     )
+    turns = tuple(evolve(turn, speaker=new.get(turn.speaker, turn.speaker)) for turn in transcript.turns)
+    quality = transcript.quality and {**transcript.quality, **about_speakers(utterances, turns)}
+    return evolve(transcript, utterances=utterances, turns=turns, quality=quality)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
 
+from pipeline.speech.times import length_s, spans_of
 from pipeline.speech.values import Gap, Turn, Utterance
 
 DRAFT_NOTE = (
@@ -56,7 +57,7 @@ class Transcript:
         warnings: sentences for the reader, e.g. about a recording that was cut short.
         gaps: where speech was heard and could not be transcribed; ordered by start.
         names: what the user calls speakers, by their labels; no two labels have one name.
-        quality: the report that the merge made of the transcript, as JSON values; empty where there is none.
+        quality: the report on the transcript, see `pipeline.speech.quality`; empty where there is none.
     """
 
     id: str
@@ -84,9 +85,10 @@ class Transcript:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know before the first word: the draft note, then the warnings, a line each."""
+        """What a reader must know before the first word, a line each: a draft note, warnings, what is missing."""
         draft = (DRAFT_NOTE,) if self.draft else ()
-        return draft + tuple(one_line(warning) for warning in self.warnings)
+        missing = (gaps_note(self.gaps),) if self.gaps else ()
+        return (*draft, *(one_line(warning) for warning in self.warnings), *missing)
 
 
 @frozen
@@ -100,6 +102,15 @@ class Annotated:
 def gap_text(gap: Gap) -> str:
     """Return what stands in the place of speech that could not be transcribed: `[inaudible 12:00–17:58]`."""
     return f"[inaudible {_minutes(gap.start_s)}–{_minutes(gap.end_s)}]"
+
+
+def gaps_note(gaps: Sequence[Gap]) -> str:
+    """Return what readers are told of gaps; at least one."""
+    seconds = round(length_s(spans_of((gap.start_s, gap.end_s) for gap in gaps)))
+    length = f"{seconds // 60} min {seconds % 60:02} s" if seconds >= 60 else f"{seconds} s"
+    if len(gaps) == 1:
+        return f"{length} of speech have no words here; they are marked {gap_text(gaps[0])}."
+    return f"{len(gaps)} stretches of speech, {length} in all, have no words here; they are marked [inaudible …]."
 
 
 def _minutes(time_s: float) -> str:

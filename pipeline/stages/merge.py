@@ -1,4 +1,7 @@
-"""Words and turns → utterances: who said what when. The rule is `pipeline.speech.merge`."""
+"""Words and turns → utterances: who said what when, and how good that looks.
+
+The rule is `pipeline.speech.merge`, the report `pipeline.speech.quality`.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from typing import Any
 from pipeline.inputs import TURNS, WORDS
 from pipeline.providers.registry import Providers
 from pipeline.speech.merge import merge
-from pipeline.speech.values import UNKNOWN_SPEAKER, Turn, Word
+from pipeline.speech.quality import numbers, report
+from pipeline.speech.values import UNKNOWN_SPEAKER, Gap, Turn, Word
 from pipeline.work import StageResult, StageWork
-from projections.graph import DIARIZATION, TRANSCRIPTION
+from projections.graph import AUDIO_CONVERSION, DIARIZATION, TRANSCRIPTION
 from projections.summary import as_json
 
 TRANSCRIPT = "transcript.json"
@@ -23,6 +27,10 @@ def run(work: StageWork, providers: Providers) -> StageResult:
     words = [_word(word) for word in spoken["words"]]
     turns, exclusive = ([Turn(**turn) for turn in found[name]] for name in ("turns", "exclusive"))
     utterances = merge(words, turns, exclusive)
+    gaps = [Gap(**gap) for gap in spoken.get("gaps", [])]
+    speech = [(start_s, end_s) for start_s, end_s in spoken.get("speech", [])]
+    duration_s = work.inputs[AUDIO_CONVERSION].metadata["duration_s"]
+    quality = report(words, utterances, turns, gaps, speech, duration_s)
     content = {
         "language": spoken["language"],
         "draft": spoken["draft"],
@@ -31,7 +39,8 @@ def run(work: StageWork, providers: Providers) -> StageResult:
         },
         "utterances": [as_json(utterance) for utterance in utterances],
         "turns": [as_json(turn) for turn in turns],
-        "gaps": spoken.get("gaps", []),
+        "gaps": [as_json(gap) for gap in gaps],
+        "quality": quality,
     }
     merged = [word for utterance in utterances for word in utterance.words]
     metadata: dict[str, Any] = {
@@ -40,6 +49,7 @@ def run(work: StageWork, providers: Providers) -> StageResult:
         "speakers": len({word.speaker for word in merged}),
         "words_unknown_speaker": sum(word.speaker == UNKNOWN_SPEAKER for word in merged),
         "words_overlapped": sum(word.overlapped for word in merged),
+        "quality": numbers(quality),
     }
     return StageResult((work.folder.put_json(TRANSCRIPT, content),), metadata)
 

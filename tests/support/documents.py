@@ -5,8 +5,9 @@ from __future__ import annotations
 from attrs import evolve
 from hypothesis import strategies as st
 
+from pipeline.speech.quality import report
 from pipeline.speech.transcript import Transcript, one_line
-from pipeline.speech.values import AttributedWord, Gap, Turn, Utterance
+from pipeline.speech.values import AttributedWord, Gap, Turn, Utterance, Word
 from tests.support.strategies import any_text, transcript_of, transcripts, utterance_of
 
 MARKUP = (
@@ -24,12 +25,23 @@ marked_up = st.sampled_from(MARKUP) | any_text
 gaps = st.builds(lambda start_s, length_s: Gap(start_s, start_s + length_s), st.floats(0, 90), st.floats(0, 600))
 
 hostile_transcripts = st.builds(
-    lambda transcript, gaps, reports: evolve(transcript, gaps=tuple(sorted(gaps, key=str)), quality=reports),
+    lambda transcript, gaps, has_report: with_report(
+        evolve(transcript, gaps=tuple(sorted(gaps, key=str))), has_report
+    ),
     transcripts(marked_up, marked_up),
     st.lists(gaps, max_size=2),
-    st.dictionaries(st.sampled_from(["score", "checked"]), st.integers(0, 9) | st.none()),
+    st.booleans(),
 )
-"""Any text as words and names, with gaps."""
+"""Any text as words and names, with gaps, with and without a report."""
+
+
+def with_report(transcript: Transcript, has_report: bool = True) -> Transcript:
+    """A transcript with the report that the merge makes of it, as if speech had been heard all along."""
+    said = [word for utterance in transcript.utterances for word in utterance.words]
+    words = [Word(word.text, word.start_s, word.end_s) for word in said]
+    speech = [(0.0, transcript.duration_s)]
+    made = report(words, transcript.utterances, transcript.turns, transcript.gaps, speech, transcript.duration_s)
+    return evolve(transcript, quality=made) if has_report else transcript
 
 
 def _everything() -> Transcript:
@@ -39,7 +51,7 @@ def _everything() -> Transcript:
         )
         for i, text in enumerate(["Well,", "so", "so"])
     )
-    return transcript_of(
+    plain = transcript_of(
         utterance_of("SPEAKER_00", "Hello there, everyone.", 1.0),
         utterance_of("Анна", "Съешь ещё этих мягких булок.", 4.0),
         Utterance("Zoë", words),
@@ -47,8 +59,8 @@ def _everything() -> Transcript:
         gaps=(Gap(7.5, 19.25, 1),),
         warnings=("The end is missing.",),
         draft=True,
-        quality={"score": 0.5, "checked": {"b": 1, "a": [2]}},
     )
+    return with_report(plain)
 
 
 def _single(speaker: str, text: str, start_s: float) -> Utterance:
