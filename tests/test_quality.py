@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ SOME = said(
     word("no", 1.0, confidence=0.4, suspect=("repeated", "too_fast")),
     word("no", 1.5, confidence=0.8, suspect=("repeated",)),
     word("well", 2.0, B, overlapped=True),
-    word("then", 3.0, UNKNOWN_SPEAKER, "none", suspect=("made_up",)),
+    word("then", 3.0, UNKNOWN_SPEAKER, "none", suspect=("made_up", "mine")),
     turns=(Turn(0, 3, A), Turn(1, 2, A), Turn(2, 4, B), Turn(2.5, 4.5, B, 1)),
     gaps=(Gap(5, 12), Gap(10, 13, 1)),
 )
@@ -76,6 +77,10 @@ def test_a_recording_without_speech_has_a_report_too() -> None:
     assert empty["silence"]["share"] == 0.0
     assert empty["confidence"] == {"words": 0, "mean": None, "low_share": None}
     assert empty["speakers"] == {"dominant_share": None, "talk": [], "words_unknown_speaker": 0}
+
+
+def test_speech_that_is_heard_beyond_the_end_is_no_negative_silence() -> None:
+    assert report([], [], [], [], [(0.0, 9.0)], 8.9)["silence"] == {"seconds": 0.0, "share": 0.0}
 
 
 def test_words_that_were_only_reckoned_into_a_gap_do_not_cover_it() -> None:
@@ -207,6 +212,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert points[MERGE].metadata["quality"]["suspects"] == {"words": len(LOOP), "reasons": {"repeated": len(LOOP)}}
     assert "talk" not in points[MERGE].metadata["quality"]["speakers"]
     return made
+
+
+@pytest.mark.parametrize("is_witness", [True, False])
+def test_words_in_silence_are_marked_if_the_engine_is_held_against_the_speech(
+    tmp_path: Path, is_witness: bool
+) -> None:
+    recording = write_speech(tmp_path / "talk.wav", 3.0)
+    with wave.open(str(recording)) as file:
+        speech = file.readframes(file.getnframes())
+    with wave.open(str(recording), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(speech + bytes(2 * 16000 * 8))
+    script = write_script(
+        tmp_path / "script.toml",
+        words=[("so", 0.5, 0.9), ("thanks", 8.0, 8.4)],
+        accounts_for_speech="true" if is_witness else "false",
+    )
+    run_once(make_shop(tmp_path / "home"), recording, tmp_path, Named(options=scripted(script)))
+    words = [
+        one for spoken in json.loads((tmp_path / "talk.json").read_text())["utterances"] for one in spoken["words"]
+    ]
+    assert [one["suspect"] for one in words] == [[], ["no_speech"] if is_witness else []]
 
 
 def evt(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, str]:

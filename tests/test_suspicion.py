@@ -9,7 +9,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.speech.suspicion import REASONS, RUNNING_S, marked, segment_doubts
+from pipeline.speech.suspicion import REASONS, marked, segment_doubts
 from pipeline.speech.times import Span, spans_of
 from pipeline.speech.values import Word
 from tests.support.strategies import any_text, channels, timed_words
@@ -86,7 +86,7 @@ def test_only_the_phrase_is_marked_and_what_was_begun_of_it_once_more() -> None:
 
 
 def test_who_listens_and_agrees_again_and_again_is_not_marked() -> None:
-    listener = [word for i in range(8) for word in spoken("mhm", i * (RUNNING_S + 1))]
+    listener = [word for i in range(8) for word in spoken("mhm", i * 4.0)]
     assert doubted(listener) == ""
     assert doubted([word for i in range(8) for word in spoken("mhm", i * 2)]) == " ".join(["mhm"] * 8)
 
@@ -112,10 +112,18 @@ def test_more_words_than_anybody_can_say_in_the_time_are_marked() -> None:
     assert found == [()] * 6 + [("too_fast",)] * 12 + [()] * 6
 
 
-def test_two_bursts_do_not_make_suspects_of_what_is_said_between_them() -> None:
-    burst = "please subscribe to my channel and leave a comment below this video"
-    first, between, second = spoken(burst, 0, 0.03), spoken("he said so to me", 1), spoken(burst, 4, 0.03)
-    assert doubted([*first, *between, *second]) == f"{burst} {burst}"
+BURST = "please subscribe to my channel and leave a comment below this video"
+
+
+def test_two_bursts_do_not_make_suspects_of_what_is_said_around_them() -> None:
+    burst = f"{BURST} again {BURST}"
+    first, second = spoken(burst, 0.4, 0.02), spoken(burst, 3.4, 0.02)
+    around = [*spoken("well", 0), *first, *spoken("he said so to me", 1), *second, *spoken("well then", 4)]
+    assert doubted(around) == f"{burst} {burst}"
+
+
+def test_of_two_bursts_with_a_pause_between_them_every_word_is_marked() -> None:
+    assert doubted([*spoken(BURST, 0, 0.02), *spoken(BURST, 2, 0.02)]) == f"{BURST} {BURST}"
 
 
 @pytest.mark.parametrize(

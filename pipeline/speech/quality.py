@@ -12,9 +12,9 @@ from typing import Any
 
 from attrs import frozen
 
-from pipeline.speech.coverage import Seconds, coverage
+from pipeline.speech.coverage import coverage
 from pipeline.speech.suspicion import REASONS
-from pipeline.speech.times import length_s, spans_of
+from pipeline.speech.times import Span, length_s, spans_of
 from pipeline.speech.values import UNKNOWN_SPEAKER, AttributedWord, Gap, Turn, Utterance, Word
 
 LOW_CONFIDENCE = 0.5
@@ -44,7 +44,7 @@ def report(
     utterances: Sequence[Utterance],
     turns: Sequence[Turn],
     gaps: Sequence[Gap],
-    speech: Sequence[Seconds],
+    speech: Sequence[Span],
     duration_s: float,
 ) -> Report:
     """Return the report on a transcript, as the JSON format writes it.
@@ -146,7 +146,7 @@ def _confidence(found: Sequence[float]) -> Report:
     return {"words": len(found), "mean": mean, "low_share": _share(low, len(found)) if found else None}
 
 
-def _at_once_s(spans: Sequence[Seconds]) -> float:
+def _at_once_s(spans: Sequence[Span]) -> float:
     """Return the seconds in which two speakers or more are heard; spans of one speaker don't overlap."""
     edges = sorted([edge for start, end in spans for edge in ((start, 1), (end, -1))])
     talking, seconds = 0, 0.0

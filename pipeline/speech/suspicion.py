@@ -157,13 +157,12 @@ def _too_fast(words: Sequence[Word], units: Sequence[Sequence[_Unit]]) -> Iterat
     sizes = [0, *accumulate(sum(_size(text) for text, _ in units[place]) for place in timed)]
     counts = [0.0, *accumulate(sum(weight for _, weight in units[place]) for place in timed)]
     slack = CHARACTERS_PER_S * CLOCK_S
-    first, last, most, at, until_s = 0, 0, 0.0, 0, 0.0
+    first, last, at, most = 0, 0, 0, 0.0
     while first < len(timed):
         excess = -math.inf
         if at < len(timed):
-            until_s = max(until_s, words[timed[at]].end_s or 0.0)
-            start_s = words[timed[first]].start_s or 0.0
-            excess = sizes[at + 1] - sizes[first] - CHARACTERS_PER_S * (until_s - start_s)
+            length_s = (words[timed[at]].end_s or 0.0) - (words[timed[first]].start_s or 0.0)
+            excess = sizes[at + 1] - sizes[first] - CHARACTERS_PER_S * length_s
         if excess > most:
             most, last = excess, at
         if excess > 0 and excess >= most - slack:
@@ -172,7 +171,7 @@ def _too_fast(words: Sequence[Word], units: Sequence[Sequence[_Unit]]) -> Iterat
         if most > slack and counts[last + 1] - counts[first] >= FEW_WORDS:
             yield from timed[first : last + 1]
         first = at = last + 1 if most > 0 else first + 1
-        most, until_s = 0.0, 0.0
+        most = 0.0
 
 
 def _size(text: str) -> int:
