@@ -62,6 +62,8 @@ def checked_text(home: Home, place: tuple[str, ...], text: str) -> Any:
             f"{home.config} holds no profile of this name. `evt config set KEY VALUE --profile NAME` makes one."
         )
     value = checked_setting(name, parsed(name, text), _ORIGIN)
+    if value is None:
+        raise SettingsError(f"{'.'.join(place)} can't be empty. `evt config unset {'.'.join(place)}` removes it.")
     if name not in LIMITS:
         return value
     require_rates(limits_from({name: value}), home)

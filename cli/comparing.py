@@ -181,7 +181,7 @@ class Comparing:
         pipeline = forks.find(self.shop, asked, self.base.recording, seat.named)
         if pipeline is None:
             require_unblocked(asked, Outcome(self.base.written))
-            pipeline = forks.begin(self.shop, asked, self.base.recording)
+            pipeline = forks.begin(self.shop, asked, self.base.recording, seat.named)
         if number_of(pipeline) < 2:
             return pipeline, self.as_it_is
         # The base keeps its options as they are; a variant is told anew whether it may have gaps.

@@ -18,7 +18,9 @@ SETTINGS: Final = (*PLAIN, PROFILE)
 ENVIRONMENT_PREFIX: Final = "EVT_"
 IN_ENVIRONMENT: Final = tuple(name for name in SETTINGS if name != OUTPUT_DIR)
 
-FREE_OPTIONS = frozenset({"speakers", "min_speakers", "max_speakers", "language", "formats", "allow_gaps"})
+FREE_OPTIONS = frozenset(
+    {"speakers", "min_speakers", "max_speakers", "language", "prompt", "keywords", "formats", "allow_gaps"}
+)
 """What a settings file that merely lies in the current folder may set: nothing that chooses who gets the audio."""
 
 _PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,39}")

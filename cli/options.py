@@ -11,7 +11,9 @@ from attrs import evolve
 from cli.errors import SettingsError
 from cli.settings import Settings, checked
 from cli.voices import ids_of
-from projections.graph import DEFAULTS, FORMATS, STAGES
+from pipeline.home import Home
+from pipeline.texts import FreeText
+from projections.graph import DEFAULTS, FORMATS, STAGES, TEXTS
 from projections.limits import IN_DOUBT
 from projections.options import Named
 
@@ -28,6 +30,17 @@ _OPTIONS = (
         help="Call these people by their names; `evt voiceprint list` has them (comma or repeat).",
     ),
     click.option("--language", help="Language spoken, e.g. en, de; auto: let the engine find out."),
+    click.option(
+        "--prompt",
+        metavar="TEXT",
+        help="What is talked about, in your words, for engines that heed it; '' takes it away.",
+    ),
+    click.option(
+        "--keywords",
+        multiple=True,
+        metavar="WORDS",
+        help="Names and terms to expect, e.g. Müller,HbA1c (comma or repeat); '' takes them away.",
+    ),
     click.option("--diarizer", help="Who finds the speakers: auto, or a name of `evt providers`, or NAME:MODEL."),
     click.option("--transcriber", help="Who finds the words: auto, or a name of `evt providers`."),
     click.option("--model", help="Model of the transcriber: a folder or a name."),
@@ -108,14 +121,14 @@ def named_from(flags: dict[str, Any], settings: Settings) -> Named:
         SettingsError: a value can't be used.
     """
     given = {name: value for name in DEFAULTS if (value := flags.get(name)) not in (None, ())}
-    for listed in {"formats", "identify"} & given.keys():
-        given[listed] = sorted({part.strip() for item in given[listed] for part in item.split(",") if part.strip()})
+    for listed in {"formats", "identify", "keywords"} & given.keys():
+        parts = [part.strip() for item in given[listed] for part in item.split(",") if part.strip()]
+        given[listed] = parts if listed == "keywords" else sorted(set(parts))
     flagged = {name: checked(name, value, f"--{name.replace('_', '-')}") for name, value in given.items()}
     options = {**settings.named, **flagged}
-    least, most = options.get("min_speakers", 1), options.get("max_speakers", 10**6)
-    if not least <= options.get("speakers", least) <= most:
+    if contradict(options):
         raise SettingsError("--speakers, --min-speakers and --max-speakers contradict one another.")
-    return _with_ids(
+    return recordable(
         Named(
             options=options,
             environment=settings.environment,
@@ -123,16 +136,28 @@ def named_from(flags: dict[str, Any], settings: Settings) -> Named:
             reset=bool(flags.get("reset_options")),
             refresh=frozenset(flags.get("refresh") or ()),
         ),
-        settings,
+        settings.home,
     )
 
 
-def _with_ids(named: Named, settings: Settings) -> Named:
-    """Put ids in the place of people's names, which no log may hold; raises SettingsError for unknown ones."""
+def contradict(options: Mapping[str, Any]) -> bool:
+    """Say whether numbers of speakers contradict one another."""
+    least, most = options.get("min_speakers") or 1, options.get("max_speakers") or 10**6
+    return not least <= (options.get("speakers") or least) <= most
+
+
+def recordable(named: Named, home: Home) -> Named:
+    """Return wishes that a log can't give away: ids in the place of people's names, and words of people wrapped.
+
+    Raises:
+        SettingsError: there is no voiceprint of a name.
+    """
 
     def known(options: Mapping[str, Any]) -> Mapping[str, Any]:
         names = options.get("identify")
-        return {**options, "identify": ids_of(names, settings.home)} if names else options
+        ids = {"identify": ids_of(names, home)} if names else {}
+        words = {name: FreeText(options[name]) for name in TEXTS if isinstance(options.get(name), str | list)}
+        return {**options, **ids, **words}
 
     return evolve(
         named, options=known(named.options), environment=known(named.environment), files=known(named.files)

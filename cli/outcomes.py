@@ -97,6 +97,11 @@ class Outcome:
         if merged is not None and (note := quality_note(merged.metadata.get("quality", {}), self.pipeline or "")):
             self.notes.append(note)
 
+        if words is not None and len(languages := dict(words.metadata.get("languages", {}))) > 1:
+            found = ", ".join(f"{code} for {seconds(length_s)}" for code, length_s in languages.items())
+            first = next(iter(languages))
+            self.notes.append(f"parts were taken for different languages, {found}; --language {first} names one")
+
     def take_deliveries(self, deliveries: list[Delivery]) -> None:
         """Note what was delivered, and what was in the way."""
         self.deliveries = deliveries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -124,6 +125,13 @@ def ending(attempt: Attempt) -> str:
     return f"failed: {attempt.error.message if attempt.error else 'for an unknown reason'}"
 
 
+def language_words(metadata: Mapping[str, Any]) -> str:
+    """Return the language that was found out, and how sure the engine was: `de (detected, 98 %)`."""
+    sure = metadata.get("language_probability")
+    more = f", {sure:.0%}".replace("%", " %") if isinstance(sure, float | int) else ""
+    return f"{metadata.get('language')} (detected{more})"
+
+
 def _facts(attempt: Attempt) -> str:
     metadata = as_json(attempt.metadata)
     found = []
@@ -137,5 +145,7 @@ def _facts(attempt: Attempt) -> str:
             found.append(", ".join(value))
         elif isinstance(value, int):
             found.append(f"{value} {name if value != 1 else name.removesuffix('s')}")
+    if metadata.get("language_detected"):
+        found.append(f"language: {language_words(metadata)}")
     found += [str(warning) for warning in metadata.get("warnings", [])]
     return f": {', '.join(found)}" if found else ""

@@ -26,6 +26,14 @@ from projections.options import ENVIRONMENT, FILE, FLAG
 _SPEAKERS_MAX = 999_999
 _TEXT_CHARS_MAX = 1000
 _TEXT_HINT = f"text of 1 to {_TEXT_CHARS_MAX} characters, in UTF-8"
+_PROMPT_CHARS_MAX = 8000
+_KEYWORD_CHARS_MAX = 100
+_HINTS = {
+    "identify": "a list of names of voiceprints",
+    "allow_gaps": "true or false",
+    "prompt": f"text of up to {_PROMPT_CHARS_MAX} characters, in UTF-8",
+    "keywords": f"a list of words, each of 1 to {_KEYWORD_CHARS_MAX} characters on one line, without < and >",
+}
 
 
 @frozen
@@ -129,6 +137,12 @@ def checked(name: str, value: Any, origin: str) -> Any:
     elif name == "formats":
         good = isinstance(value, list) and bool(value) and all(item in FORMATS for item in value)
         value = list(dict.fromkeys(value)) if good else value
+    elif name == "prompt":
+        good = value is None or value == "" or _is_text(value, _PROMPT_CHARS_MAX)
+        value = value or None
+    elif name == "keywords":
+        good = value is None or (isinstance(value, list) and all(map(_is_keyword, value)))
+        value = list(dict.fromkeys(value)) or None if good and value else value or None
     elif name == "identify":
         good = value is None or (isinstance(value, list) and bool(value) and all(map(_is_text, value)))
         value = list(dict.fromkeys(value)) if good and value else value
@@ -139,7 +153,7 @@ def checked(name: str, value: Any, origin: str) -> Any:
     if not good:
         hint = f"a whole number from 1 to {_SPEAKERS_MAX}" if "speakers" in name else _TEXT_HINT
         hint = f"a list of {', '.join(FORMATS)}" if name == "formats" else hint
-        hint = {"identify": "a list of names of voiceprints", "allow_gaps": "true or false"}.get(name, hint)
+        hint = _HINTS.get(name, hint)
         raise SettingsError(f"{origin}: {name} can't be {shortened(value)}; it is {hint}.")
     return value
 
@@ -150,6 +164,8 @@ def parsed(name: str, text: str) -> Any:
         return int(text) if text.isdecimal() and len(text) < 10 else text
     if name == "allow_gaps":
         return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
+    if name == "keywords":
+        return [part.strip() for part in text.split(",") if part.strip()]
     return text.split(",") if name in {"formats", "identify"} else text
 
 
@@ -190,9 +206,14 @@ def _output_dir(flag: str | None, from_files: str) -> Path:
     return Path(from_files if flag is None else flag)
 
 
-def _is_text(value: Any) -> bool:
-    """Say whether a value is text that the log and the system can hold."""
-    if not isinstance(value, str) or not 0 < len(value) <= _TEXT_CHARS_MAX or "\0" in value:
+def _is_keyword(value: Any) -> bool:
+    """Say whether services take a value as a keyword; OpenAI refuses the whole request for one that it doesn't."""
+    return _is_text(value, _KEYWORD_CHARS_MAX) and value.isprintable() and not {"<", ">"} & set(value)
+
+
+def _is_text(value: Any, most: int = _TEXT_CHARS_MAX) -> bool:
+    """Say whether a value is text that files and the system can hold."""
+    if not isinstance(value, str) or not 0 < len(value) <= most or "\0" in value:
         return False
     try:
         value.encode()

@@ -37,7 +37,11 @@ class Artifacts:
 
     def attempt(self, stage: str, number: int) -> AttemptFolder:
         """Return the folder of an attempt; it is made at the first write."""
-        return AttemptFolder(self, self.root / stage / str(number))
+        return self.folder(stage, str(number))
+
+    def folder(self, kind: str, name: str) -> AttemptFolder:
+        """Return the folder of something that is no attempt; it is made at the first write."""
+        return AttemptFolder(self, self.root / kind / name)
 
     def path(self, ref: ArtifactRef) -> Path:
         """Return where an artifact is, whether or not it is there."""
@@ -92,13 +96,18 @@ class Artifacts:
         """
         return (self.root / _SALT).read_text().strip()
 
+    def known_salt(self) -> str | None:
+        """Return the pipeline's salt; None where it has none yet."""
+        path = self.root / _SALT
+        content = path.read_bytes() if path.is_file() else b""
+        return content.decode().strip() if _is_salt(content) else None
+
     def ensure_salt(self) -> None:
         """Make the salt if there is none; once per run, before its stages share it."""
-        path = self.root / _SALT
-        if not path.is_file() or not _is_salt(path.read_bytes()):
+        if self.known_salt() is None:
             storage = PosixStorage()
             make_dirs_durably(storage, str(self.root))
-            replace_durably(storage, str(path), secrets.token_hex(16).encode() + b"\n")
+            replace_durably(storage, str(self.root / _SALT), secrets.token_hex(16).encode() + b"\n")
 
     def take_salt(self, other: Artifacts) -> None:
         """Have the salt of another pipeline, if it has one, so that equal content is equal in both."""

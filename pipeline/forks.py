@@ -21,6 +21,7 @@ from pipeline.errors import UnsettledError
 from pipeline.look import Look, input_of, look, surroundings
 from pipeline.recordings import Recording
 from pipeline.runner import recording_into
+from pipeline.texts import keep, take
 from pipeline.workshop import Workshop
 from projections.events import Event, PipelineCreated, PipelineForked, StageInterrupted
 from projections.family import (
@@ -82,13 +83,14 @@ def find(shop: Workshop, asked: Look, recording: Recording | None, named: Named)
     return None
 
 
-def begin(shop: Workshop, asked: Look, recording: Recording | None) -> str:
+def begin(shop: Workshop, asked: Look, recording: Recording | None, named: Named) -> str:
     """Begin the log of a new variant and return its id; nothing is done yet.
 
     Args:
         shop: everything from outside.
         asked: the base, which has begun, with the variant's wishes.
         recording: the file, if it is at hand.
+        named: those wishes, as they were said.
 
     Raises:
         LogGoneError: of an earlier variant only files are left, and nobody knows what it was.
@@ -105,6 +107,8 @@ def begin(shop: Workshop, asked: Look, recording: Recording | None) -> str:
             if recorder.state.forked is None:  # else another process was faster
                 here, there = (Artifacts(shop.home.artifacts(name)) for name in (pipeline, asked.pipeline))
                 here.take_salt(there)
+                keep(named, here)
+                take(forked.options, here, there)
                 recorder.record(forked, created, *asked.state.probed)
                 recorder.finish()
                 return pipeline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from attrs import define, evolve, field, frozen
 
@@ -13,7 +14,9 @@ from pipeline.providers.registry import Providers
 from pipeline.providers.remote import Sound, Wish
 from pipeline.requests import Request, remote_request
 from pipeline.speech.placing import Place
+from pipeline.texts import LEAST_SPEECH_S, told, without_texts
 from pipeline.work import StageWork
+from projections.engine import Engine
 from projections.failures import LOCAL, PAID_UNUSABLE, REJECTED
 from projections.plan import StagePlan
 
@@ -58,11 +61,13 @@ class Hearing:
 
     Attributes:
         total_s: seconds of all that is to be heard, for the progress.
+        options: what the engine is asked with, words of people as references.
     """
 
     work: StageWork
     providers: Providers
     total_s: float
+    options: Mapping[str, Any]
     _done_s: list[float] = field(factory=list, init=False)
     _names: dict[str, str] = field(factory=dict, init=False)
     _known: dict[str, Sound] = field(factory=dict, init=False)
@@ -142,16 +147,17 @@ class Hearing:
             work.progress(sum(self._done_s), max(self.total_s, sum(self._done_s)))
 
         name, model = step.engine_name, step.options.get("model")
+        options = options_for(piece, self.options)
+        words = told(options, work.artifacts)
         if engine.network:
             remote = self.providers.remote_transcriber(name, model)
-            wish = Wish(step.options, engine.facts, dict(known or {}))
+            wish = Wish(options, engine.facts, dict(known or {}))
             divisible = engine.keeps_voices and piece.seconds >= HALVED_MIN_S
-            request = remote_request(engine, remote, piece.chunk.unit, piece.sound, wish)
+            request = remote_request(engine, remote, piece.chunk.unit, piece.sound, wish, words)
             return evolve(request, done=done, divisible=divisible)
         transcriber = self.providers.transcriber(name, model)
-        return local_request(step, piece).asking(
-            lambda: transcriber.transcribe(piece.chunk, step.options, work), done
-        )
+        request = local_request(engine, piece, options)
+        return request.asking(lambda: transcriber.transcribe(piece.chunk, words, work), done)
 
     def _halves(self, piece: Piece, request: Request, error: ProviderError) -> list[Piece]:
         if not request.divisible:
@@ -185,14 +191,19 @@ class Hearing:
                 self._known[turn["speaker"]] = sound_of(piece, start, end)
 
 
-def local_request(step: StagePlan, piece: Piece) -> Request:
+def options_for(piece: Piece, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options that a piece is asked for with: words go along only where something is said."""
+    return options if piece.speech_s >= LEAST_SPEECH_S else without_texts(options)
+
+
+def local_request(
+    engine: Engine, piece: Piece, options: Mapping[str, Any], operation: str = "transcribe"
+) -> Request:
     """Return the request of a piece to a local engine, without the way to make it."""
-    engine = step.engine
-    assert engine is not None, "the plan names the engine of this stage"
-    content = {**step.options, "start": piece.chunk.start} if engine.by_position else step.options
+    content = {**options, "start": piece.chunk.start} if engine.by_position else options
     return Request(
         engine=engine,
-        operation="transcribe",
+        operation=operation,
         unit=piece.chunk.unit,
         content=content,
         pcm_sha256=piece.pcm_sha256,

@@ -15,11 +15,12 @@ from pipeline.probed import recalled
 from pipeline.recordings import Recording
 from pipeline.stages import transcription
 from pipeline.stages.diarization import diarization_request
+from pipeline.texts import length_note, referred
 from pipeline.workshop import Workshop
-from projections.decisions import ADOPT, ASK, RUN
+from projections.decisions import ADOPT, ASK, RUN, WAITING
 from projections.events import ArtifactRef
 from projections.fold import fold, initial_state
-from projections.graph import AUDIO_CONVERSION, DIARIZATION, EXPORT
+from projections.graph import AUDIO_CONVERSION, DIARIZATION, EXPORT, TRANSCRIPTION
 from projections.options import FLAG, Named, Option, resolve_options
 from projections.plan import Plan, StagePlan, Surroundings, make_plan
 from projections.prices import Unit
@@ -89,7 +90,7 @@ def look(shop: Workshop, pipeline: str, recording: Recording | None, named: Name
                 pipeline=pipeline,
             ) from None
     state = with_recording(state, recording)
-    options = resolve_options(named, state)
+    options = resolve_options(referred(named, Artifacts(shop.home.artifacts(pipeline))), state)
     around = surroundings(shop, state, options, recording, delivered(state, options))
     plan = planned(shop, state, options, around, named.refresh | state.to_refresh)
     if known := recalled(shop.home.probed, shop.today, plan, state):
@@ -98,6 +99,8 @@ def look(shop: Workshop, pipeline: str, recording: Recording | None, named: Name
         plan = planned(shop, expected, options, around, named.refresh | state.to_refresh)
         notes = (f"What {event.model} at {event.origin} can do is known from an earlier run." for event in known)
         plan = evolve(plan, notes=(*plan.notes, *notes))
+    if (note := _length_note(plan[TRANSCRIPTION], named)) is not None:
+        plan = evolve(plan, notes=(*plan.notes, note))
     return Look(pipeline, state, verdict, options, plan, resets=named.reset and state.named != state.first_wishes)
 
 
@@ -170,6 +173,12 @@ def with_recording(state: PipelineState, recording: Recording | None) -> Pipelin
 def input_of(recording: Recording) -> dict[str, Any]:
     """Return a recording as `pipeline.created` holds it."""
     return {"name": recording.name, "size_bytes": recording.size_bytes, "sha256": recording.sha256}
+
+
+def _length_note(step: StagePlan, named: Named) -> str | None:
+    if step.engine is None or step.decision not in {RUN, WAITING}:
+        return None
+    return length_note(named, step.engine.prompt_tokens)
 
 
 def _units(shop: Workshop, step: StagePlan, plan: Plan, state: PipelineState) -> tuple[Unit, ...]:

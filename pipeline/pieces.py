@@ -59,6 +59,11 @@ class Piece:
         return self.speaker is not None or sum(end - start for start, end in self.speech) >= SPOKEN
 
     @property
+    def speech_s(self) -> float:
+        """For how long anybody is heard in it."""
+        return sum(end - start for start, end in self.speech) / _RATE_HZ
+
+    @property
     def span(self) -> Span:
         """The samples of the file that it covers."""
         return self.chunk.start, self.chunk.end

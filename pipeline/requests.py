@@ -74,8 +74,24 @@ class RemoteCall:
     wish: Wish
 
 
-def remote_request(engine: Engine, provider: Remote, unit: str, sound: Sound, wish: Wish) -> Request:
-    """Return a request to a remote provider."""
+def remote_request(
+    engine: Engine,
+    provider: Remote,
+    unit: str,
+    sound: Sound,
+    wish: Wish,
+    told: Mapping[str, Any] | None = None,
+) -> Request:
+    """Return a request to a remote provider.
+
+    Args:
+        engine: the provider's.
+        provider: who is asked.
+        unit: which part of the recording, for people.
+        sound: what is sent.
+        wish: with references to people's words, so that the digest holds none of them.
+        told: the options with the words themselves, as they are sent; None: nothing will be.
+    """
     return Request(
         engine=engine,
         operation=provider.operation,
@@ -83,5 +99,5 @@ def remote_request(engine: Engine, provider: Remote, unit: str, sound: Sound, wi
         content=provider.wire(wish),
         pcm_sha256=sound.pcm_sha256,
         seconds=sound.duration_s,
-        remote=RemoteCall(provider, sound, wish),
+        remote=RemoteCall(provider, sound, wish if told is None else evolve(wish, options=told)),
     )

@@ -33,6 +33,7 @@ from pipeline.recorder import Recorder
 from pipeline.recordings import Recording, recordable_name
 from pipeline.speakers import settle_order
 from pipeline.stages import STAGE_FUNCTIONS
+from pipeline.texts import keep
 from pipeline.work import Reporter, StageResult, StageWork, stage_error
 from pipeline.workshop import Workshop
 from projections.events import (
@@ -111,6 +112,7 @@ def run(
         EvtError: what `annotate` raises; nothing was recorded.
     """
     with recording_into(shop, seen.pipeline) as recorder:
+        named = keep(named, Artifacts(shop.home.artifacts(seen.pipeline)))
         # Wishes are weighed against the log as it was before this run wrote them down.
         options = resolve_options(named, recorder.state)
         active = ActiveRun(

@@ -41,6 +41,7 @@ class Engine(Value):
         in_order: a chunk is asked for only when the one before it is answered.
         takes_parts: long pauses are cut out of what it is sent.
         accounts_for_speech: speech without words means that some are missing; not so for a script.
+        prompt_tokens: so many tokens of a prompt it heeds, the last ones; None: unknown, or it takes no prompt.
         lacking: what is missing on this machine, with the remedy; None: ready.
     """
 
@@ -66,6 +67,7 @@ class Engine(Value):
     in_order: bool = False
     takes_parts: bool = False
     accounts_for_speech: bool = True
+    prompt_tokens: int | None = None
     lacking: str | None = None
 
     @property

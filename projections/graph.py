@@ -55,7 +55,13 @@ DEFAULTS: Final[dict[str, Any]] = {
     "transcriber": "auto",
     "model": None,
     "language": "auto",
+    "prompt": None,
+    "keywords": None,
     "allow_gaps": False,
     "formats": list(USUAL_FORMATS),
 }
 """Every option that can change a result, with the value that it has when nobody says anything."""
+
+TEXTS: Final = ("prompt", "keywords")
+"""Options whose values are words of people: logs and keys hold references, see `pipeline.texts`. Where one isn't
+set, the key doesn't name it, so keys are what they were before there was such an option."""

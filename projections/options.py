@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from eventlog.values import Value
-from projections.graph import DEFAULTS, DIARIZATION, TRANSCRIPTION
+from projections.graph import DEFAULTS, DIARIZATION, TEXTS, TRANSCRIPTION
 from projections.state import STARTED, SUCCEEDED, Call, PipelineState
 
 ONCE, FLAG, LOG, BEGUN, ENVIRONMENT, FILE, DEFAULT, RESET = (
@@ -92,6 +92,7 @@ def _begun_with(state: PipelineState) -> dict[str, Any]:
         paid = [call for call in state.calls.values() if call.started.stage == stage and _holds(call)]
         if paid and not any(attempt.status == SUCCEEDED for attempt in attempts):
             started = attempts[paid[-1].started.attempt - 1].started
+            begun |= dict.fromkeys(TEXTS) if stage == TRANSCRIPTION else {}
             begun |= {name: value for name, value in started.options.items() if name in DEFAULTS}
             begun |= {option: started.options["provider"]} if paid[-1].started.origin else {}
     return begun

@@ -38,6 +38,7 @@ from projections.graph import (
     EXPORT,
     READS,
     STAGES,
+    TEXTS,
     TRANSCRIPTION,
     VERSIONS,
 )
@@ -352,6 +353,7 @@ def _foreign_language(engine: Engine, language: Option) -> str | None:
 def _key_options(stage: str, options: Mapping[str, Option], engine: Engine | None) -> dict[str, Any]:
     if engine is not None:
         chosen = {name: options[name].value for name in engine.key_options}
+        chosen = {name: value for name, value in chosen.items() if value is not None or name not in TEXTS}
         if engine.network:
             # A release may change what is taken by default, and a server what stands behind a name.
             chosen["origin"] = engine.origin
@@ -480,6 +482,10 @@ def _in_words(changes: Iterable[Change]) -> str:
 
 
 def _change_in_words(change: Change) -> str:
+    was, now = _shown(change.was), _shown(change.now)
+    if change.field in TEXTS:
+        was, now = ("not set" if value is None else "set" for value in (change.was, change.now))
+        now = "another" if was == now else now
     if change.field.startswith(f"input.{_ANNOTATION}"):
         return "you named speakers or corrected words, or took that back"
     if change.field.startswith("input."):
@@ -493,9 +499,7 @@ def _change_in_words(change: Change) -> str:
         "begun": "as it was begun",
         "address": "set with its URL",
     }
-    return (
-        f"{change.field}: {_shown(change.was)} → {_shown(change.now)}, {origin.get(change.source, change.source)}"
-    )
+    return f"{change.field}: {was} → {now}, {origin.get(change.source, change.source)}"
 
 
 def _shown(value: Any) -> str:
@@ -553,4 +557,5 @@ def _idle_wishes(steps: Mapping[str, StagePlan], options: Mapping[str, Option]) 
         is_idle = option.source == "flag" and option.value is not None and name not in used
         if is_idle and not (name == "language" and speaks):
             names = " and ".join(f"{stage} by {step.engine_name}" for stage, step in steps.items() if step.engine)
-            yield f"--{name.replace('_', '-')} {_shown(option.value)} has no effect on {names}"
+            value = "" if name in TEXTS else f" {_shown(option.value)}"
+            yield f"--{name.replace('_', '-')}{value} has no effect on {names}"

@@ -63,8 +63,10 @@ class Family:
         return forks.find(self.shop, asked, self.recording, named)
 
     def begin(self, **options: Any) -> str:
-        asked = forks.asked_of(self.shop, self.base, self.recording, Named(options=options))
-        return forks.begin(self.shop, asked, self.recording)
+        named = Named(options=options)
+        return forks.begin(
+            self.shop, forks.asked_of(self.shop, self.base, self.recording, named), self.recording, named
+        )
 
     def see(self, pipeline: str) -> Look:
         return look(self.shop, pipeline, self.recording, Named(), lambda *_: None)

@@ -782,18 +782,19 @@ def test_an_environment_that_can_not_be_used_is_our_side(sound, monkeypatch, var
 
 
 @pytest.mark.parametrize(
-    ("model", "facts", "word_times", "speakers", "shutdown"),
+    ("model", "facts", "word_times", "speakers", "texts", "shutdown"),
     [
-        (None, {"format": "json"}, False, False, None),
-        ("whisper-1", {"format": "verbose_json"}, True, False, "2027-02-26"),
-        ("gpt-4o-transcribe", {"format": "json"}, False, False, "2027-02-26"),
-        (DIARIZE, {"format": "diarized_json"}, False, True, "2027-02-26"),
-        ("never-heard-of", {"format": "verbose_json"}, True, False, None),
+        (None, {"format": "json"}, False, False, ("prompt", "keywords"), None),
+        ("whisper-1", {"format": "verbose_json"}, True, False, ("prompt",), "2027-02-26"),
+        ("gpt-4o-transcribe", {"format": "json"}, False, False, ("prompt",), "2027-02-26"),
+        (DIARIZE, {"format": "diarized_json"}, False, True, (), "2027-02-26"),
+        ("never-heard-of", {"format": "verbose_json"}, True, False, ("prompt",), None),
     ],
 )
-def test_the_engine_is_what_the_data_say(model, facts, word_times, speakers, shutdown):
+def test_the_engine_is_what_the_data_say(model, facts, word_times, speakers, texts, shutdown):
     engine = provider(None, model).engine()
-    assert (engine.name, engine.version, engine.key_options) == ("openai", 1, ("model", "language"))
+    assert (engine.name, engine.version, engine.key_options) == ("openai", 1, ("model", "language", *texts))
+    assert engine.prompt_tokens == (224 if model == "whisper-1" else None)
     assert (engine.facts, engine.word_times, engine.speakers) == (facts, word_times, speakers)
     assert (engine.shutdown_date, engine.in_order, engine.languages) == (shutdown, speakers, None)
     assert (engine.network, engine.billable, engine.lacking) == (True, True, None)

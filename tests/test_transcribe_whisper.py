@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.audio.soundfiles import FlacWriter
 from pipeline.errors import ProviderError, StoppedError
-from pipeline.providers.base import Chunk
+from pipeline.providers.base import Chunk, Detector
 from pipeline.providers.hub import hub_cache
 from pipeline.providers.transcribe_whisper import MODELS, NEEDED, WhisperTranscriber, find_model
 from pipeline.providers.whisper_device import (
@@ -74,7 +74,7 @@ def test_it_says_what_it_is_and_imports_no_library_for_that(tmp_path):
         "print({'faster_whisper', 'huggingface_hub', 'ctranslate2', 'numpy', 'av'} & set(sys.modules))"
     )
     printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert printed.stdout == "whisper 1 None False False ('model', 'language')\nset()\n"
+    assert printed.stdout == "whisper 2 None False False ('model', 'language', 'prompt', 'keywords')\nset()\n"
 
 
 def test_without_a_model_or_the_package_it_says_in_one_line_how_to_get_it(tmp_path):
@@ -179,6 +179,75 @@ def test_words_of_segments_that_whisper_itself_doubts_say_why(tiny):
 def test_equal_chunks_have_equal_answers(tiny):
     transcriber = WhisperTranscriber(str(tiny), cache=tiny.parent)
     assert transcriber.transcribe(JFK, {}, Work()) == transcriber.transcribe(JFK, {}, Work())
+
+
+@slow
+@with_whisper
+def test_what_it_is_told_goes_before_every_half_minute_and_only_the_end_of_a_long_prompt_counts(tiny):
+    transcriber = WhisperTranscriber(str(tiny), cache=tiny.parent)
+
+    def words(**options):
+        return [word["text"] for word in transcriber.transcribe(JFK, options, Work())["words"]]
+
+    assert words() == words(prompt=None, keywords=None)
+    told = words(prompt="seven eight nine")
+    assert told != words()
+    assert words(keywords=["seven eight nine"]) == told, "both are told in the same way"
+    assert words(prompt="one two " * 300 + "three " * 300) == words(prompt="three " * 300)
+    assert words(prompt="four " * 300, keywords=["five"] * 300), "both together are not too much"
+
+
+@slow
+@with_whisper
+def test_the_language_of_a_chunk_is_found_without_transcribing_it(tiny, tmp_path):
+    transcriber = WhisperTranscriber(str(tiny), cache=tiny.parent)
+    assert isinstance(transcriber, Detector)
+    assert transcriber.detect_language(JFK, {}, Work()) == {"language": "en", "probability": 1.0}
+    writer = FlacWriter(tmp_path / "silence.flac")
+    writer.write(np.zeros(160000, "int16"))
+    writer.close()
+    silence = Chunk(path=tmp_path / "silence.flac", start=0, end=160000, channel=None, unit="chunk 1")
+    assert transcriber.detect_language(silence, {}, Work()) == {"language": None, "probability": 0.0}
+    with pytest.raises(StoppedError):
+        transcriber.detect_language(JFK, {}, Work(stop_at=1))
+
+
+class Multilingual:
+    """Stands before ctranslate2's model, as one that knows many languages; a tiny one can't be."""
+
+    is_multilingual = True
+
+    def __init__(self, model, *heard):
+        self.model = model
+        self.heard = list(heard)
+
+    def __getattr__(self, name):
+        return getattr(self.model, name)
+
+    def detect_language(self, encoded):
+        return [self.heard.pop(0)]
+
+
+@slow
+@with_whisper
+def test_a_model_of_many_languages_is_asked_for_up_to_four_half_minutes_until_one_is_clear(tiny, tmp_path):
+    from pipeline.audio.soundfiles import read_samples
+
+    samples = read_samples(JFK.path, 0, JFK.end)
+    writer = FlacWriter(tmp_path / "long.flac")
+    for _ in range(15):
+        writer.write(samples)
+    writer.close()
+    chunk = Chunk(tmp_path / "long.flac", 0, 15 * len(samples), None, "chunk 1")
+    transcriber = WhisperTranscriber(str(tiny), cache=tiny.parent)
+    whisper = transcriber._load(find_model(str(tiny), tiny.parent))
+    unsure, german = [("<|nl|>", 0.4), ("<|de|>", 0.3)], [("<|de|>", 0.91), ("<|nl|>", 0.05)]
+    whisper.model = Multilingual(whisper.model, unsure, german, unsure)
+    assert transcriber.detect_language(chunk, {}, Work()) == {"language": "de", "probability": 0.91}
+    assert whisper.model.heard == [unsure]
+    whisper.model = Multilingual(whisper.model.model, *[unsure] * 5)
+    assert transcriber.detect_language(chunk, {}, Work()) == {"language": "nl", "probability": 0.4}
+    assert whisper.model.heard == [unsure]
 
 
 @slow

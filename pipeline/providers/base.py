@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -26,7 +26,7 @@ the word's times are reckoned from it. `suspect` lists why the engine itself dou
 
 Options = Mapping[str, Any]
 """Resolved options by name: speakers, min_speakers, max_speakers (int or None), language (`auto` or a code),
-model (str or None)."""
+model (str or None), prompt (str or None), keywords (list of str or None)."""
 
 
 class Work(Protocol):
@@ -96,3 +96,17 @@ class Transcriber(Protocol):
 
     def close(self) -> None:
         """Stop workers at once, whatever they do; a call under way raises StoppedError."""
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """A transcriber on this machine that finds out the language of a chunk beforehand.
+
+    Where the user names no language, a few chunks are asked for theirs, and all are then transcribed in one.
+    """
+
+    def concurrency(self) -> int:
+        """How many chunks may be under way at once."""
+
+    def detect_language(self, chunk: Chunk, options: Options, work: Work) -> Answer:
+        """Return {"language": code or None, "probability": from 0 to 1}, or raise ProviderError."""

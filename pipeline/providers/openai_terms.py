@@ -9,6 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from pipeline.providers.services import Services
+from projections.graph import TEXTS
 from projections.money import BILLED, ESTIMATED, Money, Price
 
 SERVICE = "openai"
@@ -56,6 +57,16 @@ class Terms:
     def speakers(self) -> bool:
         """Whether it says who speaks."""
         return bool(self.facts.get("speakers"))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Which words of people it takes; a guess where the model isn't known."""
+        return tuple(name for name in TEXTS if self.facts.get(name, name == "prompt" and not self.known))
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """How many tokens of a prompt it heeds, the last ones; None: no limit is known."""
+        return self.facts.get("prompt_tokens")
 
     @property
     def is_free(self) -> bool:

@@ -139,7 +139,8 @@ class Remote(Protocol):
     def wire(self, wish: Wish) -> Mapping[str, Any]:
         """Return what reaches the wire and decides the answer, the model included: it enters the request digest.
 
-        A stored form: anything else than the same values for the same wishes is paid again.
+        A stored form: anything else than the same values for the same wishes is paid again. The wish holds
+        references in the place of a prompt and keywords; return them as they are. In `ask` it holds the words.
         """
 
     def ask(self, sound: Sound, wish: Wish, line: Line) -> Reply:

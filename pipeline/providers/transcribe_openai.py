@@ -104,7 +104,7 @@ class OpenAITranscriber:
         return Engine(
             name=NAME,
             version=1,
-            key_options=("model", "language"),
+            key_options=("model", "language", *terms.texts),
             word_times=terms.word_times,
             speakers=terms.speakers,
             network=True,
@@ -119,6 +119,7 @@ class OpenAITranscriber:
             in_order=terms.speakers,
             takes_parts=terms.word_times and not terms.speakers,
             unit_s=self.chunk_s[0],
+            prompt_tokens=terms.prompt_tokens if "prompt" in terms.texts else None,
             lacking=self._lacking(),
         )
 
@@ -215,7 +216,7 @@ class OpenAITranscriber:
             fields["languages"] = [language]
         elif language:
             fields["language"] = language
-        return fields
+        return fields | {name: said for name in terms.texts if (said := wish.options.get(name))}
 
     def _known(self, wish: Wish) -> list[tuple[str, Sound]]:
         """Return the speakers that can be shown, in their order."""

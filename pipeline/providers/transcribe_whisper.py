@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import frozen
 
@@ -64,6 +64,15 @@ NEEDED = ("model.bin", "config.json", "tokenizer.json")
 UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 """Languages that Whisper's word times split by character. Source: faster-whisper 1.2.1, tokenizer.py."""
 
+PROMPT_TOKENS = 223
+"""So much of what it is told goes before each half minute. Source: faster-whisper 1.2.1, `get_prompt`; of OpenAI's
+Whisper it is 224."""
+
+DETECTED = 4
+"""So many half minutes of a chunk's speech are listened to for its language, unless one of them is clear before."""
+
+Result = TypeVar("Result")
+
 Found = dict[str, Any]
 """A word as a transcriber answers it."""
 
@@ -95,6 +104,9 @@ def make(context: Context) -> WhisperTranscriber:
 
 class WhisperTranscriber:
     """Transcribes any language that its model knows, one chunk at a time.
+
+    What the user says goes before each half minute of a chunk, as `hotwords`: faster-whisper's `initial_prompt`
+    would hold for the first one only.
 
     Settings: temperature 0 without fallbacks, so that equal samples give equal words; no text of the chunk before
     as a prompt, which spreads errors; Silero's voice activity first, so that silence is not made up into words;
@@ -128,8 +140,9 @@ class WhisperTranscriber:
         model = find_model(self._model, self._cache)
         return Engine(
             name=NAME,
-            version=1,
-            key_options=("model", "language"),
+            version=2,
+            key_options=("model", "language", "prompt", "keywords"),
+            prompt_tokens=PROMPT_TOKENS,
             languages=("en",) if model and model.english_only else None,
             lacking=_lacking(self._model, model, self._cache),
         )
@@ -148,15 +161,28 @@ class WhisperTranscriber:
                 message says what to do.
             StoppedError: the user asked to stop, or the transcriber was closed.
         """
-        name = options.get("model") or self._model
-        model = find_model(name, self._cache)
-        if problem := _lacking(name, model, self._cache):
-            raise _error(problem, "not_ready")
-        assert model is not None, "a model that isn't lacking was found"
+        model = self._model_of(options)
+        language = options.get("language")
+        wanted = None if language in (None, "auto") else language
         try:
-            return self._answer(chunk, model, options.get("language"), work)
+            heard, info = self._on_some_device(work, lambda: self._hear(chunk, model, wanted, options, work))
         except (RuntimeError, ValueError, MemoryError) as error:
             raise _failed(error, model) from error
+        assert self._device is not None, "what was loaded has its device"
+        return _as_answer(heard, info, model, wanted, self._device)
+
+    def detect_language(self, chunk: Chunk, options: Options, work: Work) -> Answer:
+        """Return the language of a chunk and how sure Whisper is of it; None where nobody speaks.
+
+        Raises:
+            ProviderError, StoppedError: as `transcribe`.
+        """
+        model = self._model_of(options)
+        try:
+            language, probability = self._on_some_device(work, lambda: self._detect(chunk, model))
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise _failed(error, model) from error
+        return {"language": language, "probability": round(probability, 4)}
 
     def close(self) -> None:
         """Forget the models; a call under way raises StoppedError after its segment."""
@@ -164,12 +190,19 @@ class WhisperTranscriber:
         with self._lock:
             self._loaded.clear()
 
-    def _answer(self, chunk: Chunk, model: Model, language: str | None, work: Work) -> Answer:
-        """Return the answer; a card that turns out to be unusable is given up for the processor, for good."""
+    def _model_of(self, options: Options) -> Model:
+        name = options.get("model") or self._model
+        model = find_model(name, self._cache)
+        if problem := _lacking(name, model, self._cache):
+            raise _error(problem, "not_ready")
+        assert model is not None, "a model that isn't lacking was found"
+        return model
+
+    def _on_some_device(self, work: Work, do: Callable[[], Result]) -> Result:
+        """Return what comes of it; a card that turns out to be unusable is given up for the processor, for good."""
         self._check(work)
-        wanted = None if language in (None, "auto") else language
         try:
-            heard, info = self._hear(chunk, model, wanted, work)
+            return do()
         except RuntimeError as error:
             instead = without_card(error) if self._wanted == AUTO and self._is_on_card() else None
             if instead is None:
@@ -177,13 +210,27 @@ class WhisperTranscriber:
             with self._lock:
                 self._device = instead
                 self._loaded.clear()
-            heard, info = self._hear(chunk, model, wanted, work)
-        assert self._device is not None, "what was loaded has its device"
-        return _as_answer(heard, info, model, wanted, self._device)
+            return do()
 
-    def _hear(self, chunk: Chunk, model: Model, wanted: str | None, work: Work) -> tuple[list[Any], Any]:
-        from pipeline.audio.soundfiles import read_samples
+    def _detect(self, chunk: Chunk, model: Model) -> tuple[str | None, float]:
+        import numpy as np
+        from faster_whisper.vad import get_speech_timestamps
 
+        whisper = self._load(model)
+        samples = _samples(chunk)
+        speech = [samples[part["start"] : part["end"]] for part in get_speech_timestamps(samples)]
+        if not speech:
+            return None, 0.0
+        if not whisper.model.is_multilingual:
+            return "en", 1.0
+        language, probability, _ = whisper.detect_language(
+            np.concatenate(speech), language_detection_segments=DETECTED
+        )
+        return language, float(probability)
+
+    def _hear(
+        self, chunk: Chunk, model: Model, wanted: str | None, options: Options, work: Work
+    ) -> tuple[list[Any], Any]:
         whisper = self._load(model)
         if wanted and wanted not in whisper.supported_languages:
             raise _error(
@@ -191,10 +238,10 @@ class WhisperTranscriber:
                 "choose another model with `--model`.",
                 "language_unsupported",
             )
-        samples = read_samples(chunk.path, chunk.start, chunk.end)
         segments, info = whisper.transcribe(
-            samples.astype("float32") / 32768,
+            _samples(chunk),
             language=wanted,
+            hotwords=_told(options, whisper.hf_tokenizer),
             temperature=0.0,
             condition_on_previous_text=False,
             vad_filter=True,
@@ -228,6 +275,32 @@ class WhisperTranscriber:
                     local_files_only=True,
                 )
             return self._loaded[model.folder]
+
+
+def _samples(chunk: Chunk) -> Any:
+    from pipeline.audio.soundfiles import read_samples
+
+    return read_samples(chunk.path, chunk.start, chunk.end).astype("float32") / 32768
+
+
+def _told(options: Options, tokenizer: Any) -> str | None:
+    """Return what goes before each half minute: the keywords, then of the prompt what still fits, its end."""
+    keywords = _cut(", ".join(options.get("keywords") or ()), tokenizer, PROMPT_TOKENS // 2, is_end=False)
+    begin = f"{keywords}. " if keywords and options.get("prompt") else keywords
+    left = PROMPT_TOKENS - len(_ids(begin, tokenizer))
+    return begin + _cut(options.get("prompt") or "", tokenizer, left, is_end=True) or None
+
+
+def _cut(text: str, tokenizer: Any, most: int, *, is_end: bool) -> str:
+    ids = _ids(text, tokenizer)
+    if len(ids) <= most:
+        return text.strip()
+    decoded: str = tokenizer.decode(ids[-most:] if is_end else ids[:most])
+    return decoded.strip()
+
+
+def _ids(text: str, tokenizer: Any) -> list[int]:
+    return list(tokenizer.encode(f" {text.strip()}", add_special_tokens=False).ids) if text.strip() else []
 
 
 def find_model(name: str | None, cache: Path) -> Model | None:

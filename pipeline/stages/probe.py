@@ -9,6 +9,7 @@ from pipeline.pieces import Piece, sound_of
 from pipeline.providers.registry import Providers
 from pipeline.providers.remote import Wish
 from pipeline.requests import Request, remote_request
+from pipeline.texts import without_texts
 from pipeline.work import StageWork
 from projections.events import EngineProbed
 from projections.failures import PAID_UNUSABLE, REJECTED
@@ -34,7 +35,7 @@ def probe(work: StageWork, providers: Providers, piece: Piece) -> None:
     refused = ProviderError("It takes no kind of request that evt knows.", provider=engine.name, code="unsupported")
     ways = []
     for facts in remote.trials():
-        request = remote_request(engine, remote, "probe", sound, Wish(work.step.options, facts))
+        request = remote_request(engine, remote, "probe", sound, Wish(without_texts(work.step.options), facts))
         ways.append((facts, evolve(request, only_once=True)))
     # Where all were refused something else was wrong, such as a page to sign in; each run tries them again.
     for facts, request in [way for way in ways if not _is_refused(work, way[1])] or ways:

@@ -7,12 +7,13 @@ invented are marked too, and fail nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import MissingSpeechError
-from pipeline.hearing import Hearing, local_request
+from pipeline.hearing import Hearing, local_request, options_for
 from pipeline.inputs import WORDS
+from pipeline.languages import AUTO, Detected, detect, shares
 from pipeline.missing import Found, ask_again, gaps_of, in_order, missing_message, second_pieces, speech_by_channel
 from pipeline.pieces import Piece
 from pipeline.providers.registry import Providers
@@ -42,7 +43,9 @@ def run(work: StageWork, providers: Providers) -> StageResult:
     spoken = [piece for piece in pieces if piece.has_speech]
     if engine.unprobed and spoken:
         probe(work, providers, spoken[0])
-    hearing = Hearing(work, providers, sum(piece.seconds for piece in spoken))
+    detected = detect(work, providers, spoken)
+    options = {**work.step.options, **({"language": detected.language} if detected else {})}
+    hearing = Hearing(work, providers, sum(piece.seconds for piece in spoken), options)
     found = [Found.of(heard) for heard in hearing.hear_some(spoken)]
     again = second_pieces(found) if engine.accounts_for_speech and engine.keeps_voices else {}
     if again:
@@ -52,9 +55,11 @@ def run(work: StageWork, providers: Providers) -> StageResult:
     gaps = gaps_of(found, words, accounts_for_speech=engine.accounts_for_speech)
     if gaps and not work.step.gaps_allowed:
         raise MissingSpeechError(missing_message(gaps, f"evt run {work.recorder.state.pipeline_id}"))
-    content = _content(engine, found, words, gaps)
+    spoken_in = shares((one.heard.answer, one.heard.piece.speech_s) for one in found)
+    content = _content(engine, found, words, gaps, next(iter(spoken_in), _named_language(work)))
     content["speech"] = [list(span) for span in spans_of(span for spans in speech.values() for span in spans)]
     metadata = _metadata(work, content, found, words)
+    metadata |= _language_facts(work, detected, spoken_in)
     metadata |= {
         "chunks": len(pieces),
         "chunks_without_speech": len(pieces) - len(spoken),
@@ -84,14 +89,14 @@ def requests_of(step: StagePlan, pieces: Sequence[Piece], providers: Providers) 
     assert engine is not None, "the plan names the engine of this stage"
     if engine.network:
         remote = providers.remote_transcriber(step.engine_name, step.options.get("model"))
-        wish = Wish(step.options, engine.facts)
-        return [remote_request(engine, remote, piece.chunk.unit, piece.sound, wish) for piece in pieces]
-    return [local_request(step, piece) for piece in pieces]
+        wishes = ((piece, Wish(options_for(piece, step.options), engine.facts)) for piece in pieces)
+        return [remote_request(engine, remote, piece.chunk.unit, piece.sound, wish) for piece, wish in wishes]
+    return [local_request(engine, piece, options_for(piece, step.options)) for piece in pieces]
 
 
-def _content(engine: Engine, found: Sequence[Found], words: Sequence[Word], gaps: Sequence[Gap]) -> dict[str, Any]:
-    answers = [one.heard.answer for one in found if one.heard.answer is not None]
-    language = next((answer["language"] for answer in answers if answer.get("language")), None)
+def _content(
+    engine: Engine, found: Sequence[Found], words: Sequence[Word], gaps: Sequence[Gap], language: str | None
+) -> dict[str, Any]:
     content: dict[str, Any] = {
         "language": language,
         "draft": engine.draft,
@@ -123,6 +128,22 @@ def _metadata(
         "speech_without_words_s": round(heard.silent_s, 2),
         "draft": engine.draft,
     }
+
+
+def _named_language(work: StageWork) -> str | None:
+    language = work.step.options.get("language")
+    return None if language == AUTO else language
+
+
+def _language_facts(work: StageWork, detected: Detected | None, spoken_in: Mapping[str, float]) -> dict[str, Any]:
+    """Return whether the language was found out, how sure that is, the seconds of each where pieces disagree."""
+    engine = work.step.engine
+    assert engine is not None, "the plan names the engine of this stage"
+    is_open = work.step.options.get("language") == AUTO and engine.languages is None
+    facts: dict[str, Any] = {"language_detected": True} if is_open and spoken_in else {}
+    if detected is not None:
+        facts["language_probability"] = detected.probability
+    return {**facts, "languages": dict(spoken_in)} if len(spoken_in) > 1 else facts
 
 
 def _stored(word: Word) -> dict[str, Any]:
