@@ -63,8 +63,9 @@ def subject_of(shop: Workshop, item: Item, settings: Settings, *, to_change: str
     Raises:
         NotFinishedError: there is none, or it can't be changed yet.
     """
+    named = item.wishes(named_from({}, settings), settings.home)
     delivered = delivered_to(item.target if to_change else None)
-    seen = look(shop, item.pipeline, item.recording, named_from({}, settings), delivered)
+    seen = look(shop, item.pipeline, item.recording, named, delivered)
     merged, converted = seen.plan[MERGE].reused, seen.plan[AUDIO_CONVERSION].reused
     found = (merged, converted) if merged and converted else newest(seen.state)
     if found is None:
@@ -82,7 +83,8 @@ def subject_of(shop: Workshop, item: Item, settings: Settings, *, to_change: str
 def record(subject: Subject, annotate: Annotate | None, obj: dict[str, Any]) -> tuple[Outcome, PipelineState]:
     """Record what the user says, then do what `evt run ID` would; only the export can be in it."""
     shop, item, seen = subject.shop, subject.item, subject.seen
-    named, delivered = named_from({}, subject.settings), delivered_to(item.target)
+    named = item.wishes(named_from({}, subject.settings), subject.settings.home)
+    delivered = delivered_to(item.target)
     outcome = Outcome(item.written, pipeline=item.pipeline)
     plan, state = seen.plan, seen.state
     reporter = make_reporter(quiet=obj["quiet"], verbose=obj["verbose"])

@@ -12,6 +12,7 @@ from cli.exit_codes import exit_code_of
 from cli.lookup import find_pipeline
 from cli.output import say
 from cli.render import printable, shown_error
+from cli.sidecar import Sidecar, is_settings_file, sidecar_of, with_sidecar
 from eventlog.errors import EvtError
 from eventlog.store import Store
 from pipeline.delivery import Target, delivered_digests, stems_of
@@ -21,7 +22,7 @@ from pipeline.recordings import Recording, identify, name_of, pipeline_id_of
 from projections.events import recorded_input
 from projections.family import base_of, number_of
 from projections.graph import EXPORT
-from projections.options import Option
+from projections.options import FILE, Named, Option
 from projections.state import PipelineState
 
 Delivered = Callable[[PipelineState, Mapping[str, Option]], frozenset[str] | None]
@@ -35,6 +36,7 @@ class Item:
         written: what the user wrote.
         recording: the file; None where only the pipeline is known.
         target: where its deliveries go.
+        sidecar: what the file beside the recording says; None where only the pipeline is known.
     """
 
     written: str
@@ -42,6 +44,15 @@ class Item:
     name: str
     recording: Recording | None
     target: Target
+    sidecar: Sidecar | None = None
+
+    def wishes(self, named: Named, home: Home) -> Named:
+        """Return the wishes of an invocation with those of the file beside this recording.
+
+        Raises:
+            SettingsError: there is no voiceprint of a name.
+        """
+        return with_sidecar(named, self.sidecar, home)
 
 
 @frozen
@@ -61,10 +72,14 @@ def gather(
     moved_to: Path | None = None,
     verify: bool = False,
 ) -> tuple[list[Item], list[Refusal]]:
-    """Return an item for each recording that the user named, and a refusal for what can't be one."""
+    """Return an item for each recording that the user named, and a refusal for what can't be one.
+
+    Settings files among them, as in `evt run *`, are passed over where something else is named too.
+    """
     items: list[Item] = []
     refusals: list[Refusal] = []
-    for text in dict.fromkeys(written):
+    names = dict.fromkeys(written)
+    for text in [name for name in names if not is_settings_file(Path(name))] or names:
         try:
             items.append(_item(text, store, home, output_dir, moved_to, verify))
         except EvtError as error:
@@ -79,6 +94,14 @@ def tell_error(written: str, error: EvtError) -> int:
     """Say on stderr why something can't be worked on; return the exit code for that."""
     say(f"evt: {printable(written)}: {shown_error(error)}", err=True)
     return exit_code_of(error)
+
+
+def sidecar_note(item: Item, options: Mapping[str, Option]) -> str | None:
+    """Return which options the file beside a recording decides; None: it decides none."""
+    if item.sidecar is None:
+        return None
+    decided = [name for name in item.sidecar.options if options[name].source == FILE]
+    return f"{' and '.join(decided)} as in {item.sidecar.path.name}" if decided else None
 
 
 def delivered_to(target: Target | None, only: Iterable[str] | None = None) -> Delivered:
@@ -110,9 +133,12 @@ def _item(written: str, store: Store, home: Home, output_dir: Path, moved_to: Pa
                 "--input says where the recording of a pipeline named by ID is now, but this is a file. "
                 "Leave --input out, or name the ID."
             )
+        if is_settings_file(path):
+            raise SourceRejectedError(f"{printable(path.name)} holds settings. Name the recording itself.")
         recording = identify(path, home.index, verify=verify)
         pipeline = pipeline_id_of(recording, store)
-        return Item(written, pipeline, path.name, recording, Target(output_dir, path.name))
+        target = Target(output_dir, path.name)
+        return Item(written, pipeline, path.name, recording, target, sidecar_of(path, home))
     try:
         pipeline = find_pipeline(written, store, home)
     except UnknownPipelineError as error:
@@ -121,7 +147,8 @@ def _item(written: str, store: Store, home: Home, output_dir: Path, moved_to: Pa
         raise
     sha256, name, last_path = _created(store, pipeline)
     known = _recording_of(pipeline, sha256, last_path, home, moved_to, verify)
-    return Item(written, pipeline, name, known, Target(output_dir, name))
+    sidecar = sidecar_of(known.path, home) if known else None
+    return Item(written, pipeline, name, known, Target(output_dir, name), sidecar)
 
 
 def _exists(path: Path) -> bool:

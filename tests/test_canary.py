@@ -289,3 +289,35 @@ def test_a_process_that_is_killed_in_the_middle_of_a_call_leaves_no_key(canaries
     canaries.processes |= watch.seen
     canaries.asked_afterwards()
     canaries.require_none_of(OPENAI_KEY, PYANNOTE_KEY)
+
+
+def test_what_people_tell_an_engine_is_in_no_line_of_a_log(evt: Evt) -> None:
+    """From a flag, the environment, a profile, a settings file, the one beside a recording; also in a failure."""
+    said = {name: f"{name}-{secrets.token_hex(8)}" for name in ("flag", "variable", "file", "beside", "profile")}
+    config = f'keywords = ["{said["file"]}"]\n[profiles.p]\nprompt = "{said["profile"]}"\n'
+    with Ears() as openai:
+        said_again = {"error": {"message": " ".join(said.values()), "type": " ".join(said.values())}}
+        openai.faults.script(_of(status(400, said_again), TRANSCRIBE, 2))
+        evt.home.mkdir(mode=0o700)
+        (evt.home / "config.toml").write_text(config)
+        names = [evt.speech(f"{number}.wav", 3.0, seed=number).name for number in range(4)]
+        (evt.work / "2.evt.toml").write_text(f'prompt = "{said["beside"]}"')
+        keys = {"OPENAI_API_KEY": OPENAI_KEY, "OPENAI_BASE_URL": openai.base_url}
+        engines = ("--diarizer", "builtin", "--transcriber", "openai", "--speakers", "1")
+        evt("run", names[0], *engines, "--prompt", said["flag"], "-v", code=None, **keys)
+        evt("run", *names[1:3], *engines, "-v", code=None, EVT_KEYWORDS=said["variable"], **keys)
+        evt("run", names[3], *engines, "--profile", "p", code=None, **keys)
+        evt("run", names[3], "--prompt", "", "--keywords", "", code=None, **keys)
+        assert all(word.encode() in openai.heard for word in said.values()), "the search would find something"
+    logs = [path for path in evt.home.glob("logs/*/*") if path.suffix == ".jsonl"]
+    assert len(logs) == 4
+    left = {str(path): path.read_bytes() for path in evt.home.rglob("*") if path.is_file()}
+    hits = {
+        (name, where)
+        for name, word in said.items()
+        for form in forms(word)
+        for where, content in left.items()
+        if form.encode() in content and not where.endswith(("/text.json", "/config.toml"))
+    }
+    assert {where for _, where in hits if "/logs/" in where} == set()
+    assert all(where.endswith("-failure.json") for _, where in hits), "only what the service said is kept too"

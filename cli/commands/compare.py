@@ -63,7 +63,6 @@ def command(obj: dict[str, Any], /, recording: str, as_json: bool, **flags: Any)
     obj |= {name: obj[name] or flags[name] for name in ("quiet", "verbose", "debug")}
     settings = load_settings(obj["home"], flags["output_dir"], flags=flags)
     wished = [named_from({**flags, **NO_ENGINES, **engines}, settings) for engines in wanted_engines(flags) or [{}]]
-    wanted = [named for named in wished if named.options]
     if not flags["only_plan"]:
         require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
         settings = settings.with_accounts()
@@ -74,7 +73,8 @@ def command(obj: dict[str, Any], /, recording: str, as_json: bool, **flags: Any)
         return tell_error(recording, refusals[0].error)
     base = evolve(items[0], pipeline=base_of(items[0].pipeline))
     reporter = make_reporter(quiet=obj["quiet"], verbose=obj["verbose"])
-    as_it_is = named_from({}, evolve(settings, named={}))
+    as_it_is = base.wishes(named_from({}, evolve(settings, named={})), settings.home)
+    wanted = [base.wishes(named, settings.home) for named in wished if named.options]
     comparing = Comparing(shop, base, as_it_is, reporter, obj["debug"])
     comparing.seat(wanted)
     if flags["only_plan"]:

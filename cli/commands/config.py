@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -19,6 +20,7 @@ from cli.limits import shown_limit
 from cli.names import OUTPUT_DIR, PROFILE
 from cli.render import json_line, option_value, printable, table
 from cli.settings import Settings, load_settings
+from cli.sidecar import settings_with, sidecar_of
 from pipeline.providers.remote import Access
 from projections.options import DEFAULT, Named, resolve_options
 from projections.state import PipelineState
@@ -32,16 +34,19 @@ _SECRET_BYTES_MAX = 65_536
     invoke_without_command=True,
     subcommand_metavar="[set|unset|get …]",
 )
+@click.option("--recording", metavar="FILE", help="As they are for this recording, with the file beside it.")
 @click.option("--json", "as_json", is_flag=True, help="Report on stdout as JSON.")
 @click.pass_context
-def command(context: click.Context, /, as_json: bool) -> None:
+def command(context: click.Context, /, recording: str | None, as_json: bool) -> None:
     """Show every setting that a run without options would use here, and where it comes from.
 
     Settings are read from the environment (EVT_LANGUAGE, …), from config.toml in the home, and from
     evt.toml in the current folder (see `evt trust --help`). Keys of services are never shown.
+    `talk.evt.toml` beside `talk.wav` holds what counts for that recording alone.
 
     \b
     Examples:
+      evt config --recording talk.wav
       evt config set language de
       evt config set transcriber openai --profile cloud
       evt config set openai.api_key
@@ -49,6 +54,8 @@ def command(context: click.Context, /, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     settings = load_settings(context.obj["home"])
+    if recording is not None:
+        settings = settings_with(settings, sidecar_of(Path(recording), settings.home))
     notes = list(_notes(settings))
     if as_json:
         report = {

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from attrs import evolve
 
-from cli.batch import delivered_to, gather, tell_error
+from cli.batch import Item, delivered_to, gather, sidecar_note, tell_error
 from cli.costs import price_words
 from cli.exit_codes import DECISION, OK, REFUSED, worst
 from cli.options import limit_options, named_from, stage_options
@@ -57,10 +58,12 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool,
         refuse(refusal.written, refusal.error)
     for item in items:
         try:
-            seen = look(shop, item.pipeline, item.recording, named, delivered_to(item.target))
+            wishes = item.wishes(named, settings.home)
+            seen = look(shop, item.pipeline, item.recording, wishes, delivered_to(item.target))
         except EvtError as error:
             refuse(item.written, error)
             continue
+        seen = _with_notes(seen, item)
         codes.append(REFUSED if seen.plan.blocked else DECISION if seen.plan.asks else OK)
         reports.append(_as_json(item.written, seen))
         prices += [seen.plan.price] if seen.plan.price else []
@@ -72,6 +75,13 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool,
         total = plan_total(prices, settings.limits, shop.ledger.rates, "USD")
         click.echo(f"All together: {price_words(total)}.")
     return worst(codes)
+
+
+def _with_notes(seen: Look, item: Item) -> Look:
+    """Return a look whose plan says what the file beside the recording decides, and what was passed over in it."""
+    ignored = item.sidecar.ignored if item.sidecar else ()
+    notes = [note for note in (sidecar_note(item, seen.options), *ignored) if note]
+    return evolve(seen, plan=evolve(seen.plan, notes=(*seen.plan.notes, *notes)))
 
 
 def in_words(seen: Look) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cli.batch import Item, Refusal, delivered_to, gather
+from cli.batch import Item, Refusal, delivered_to, gather, sidecar_note
 from cli.errors import BlockedError, DecisionNeededError
 from cli.exit_codes import INTERRUPTED, TERMINATED, worst
 from cli.holder import naming_the_holder
@@ -190,6 +190,8 @@ def _work(
 ) -> None:
     delivered = delivered_to(item.target if delivers else None)
     recording = _as_it_is_now(item, shop)
+    named = item.wishes(named, shop.home)
+    outcome.notes += item.sidecar.ignored if item.sidecar else ()
     with naming_the_holder(shop.store):
         take_over(shop, item.pipeline, recording, named)
     seen = look(shop, item.pipeline, recording, named, delivered)
@@ -200,6 +202,8 @@ def _work(
     if not seen.is_settled or (names and not is_ordered_so(state, artifacts, names)):
         require_unblocked(seen, outcome)
         reporter.line(f"{item.name} ({item.pipeline})")
+        if (note := sidecar_note(item, seen.options)) is not None:
+            reporter.line(f"  {note}")
         with naming_the_holder(shop.store):
             result = runner.run(shop, seen, recording, named, delivered, reporter, annotate=annotate)
         plan, state = result.plan, result.state
