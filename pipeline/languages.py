@@ -37,7 +37,7 @@ def detect(work: StageWork, providers: Providers, pieces: Sequence[Piece]) -> De
     """
     engine, name = work.step.engine, work.step.engine_name
     assert engine is not None, "the plan names the engine of this stage"
-    if engine.network or work.step.options.get("language") != AUTO:
+    if engine.network or engine.languages is not None or work.step.options.get("language") != AUTO:
         return None
     transcriber = providers.transcriber(name, work.step.options.get("model"))
     if not isinstance(transcriber, Detector):

@@ -177,6 +177,8 @@ def test_recordings_of_one_invocation_have_each_its_own(evt: Evt) -> None:
         "other.wav": ({"value": "auto", "source": "default"}, False),
     }
     assert "nothing to do" in evt.run("talk.wav").stdout
+    evt.run("other.wav", "--prompt", "Vögel")
+    assert "prompt Vögel" in evt("show", "other.wav").stdout
 
 
 def test_every_format_may_be_wished_for(talk: Path, home: Home) -> None:

@@ -77,9 +77,11 @@ def test_a_plan_writes_nothing_and_prices_the_requests_that_are_then_sent(paid: 
     shop = paid.shop()
     paid.run(shop, ENGINES)
     sent = paid.openai.count(TRANSCRIBE)
-    before = sorted(paid.folder.glob("home/**/*"))
+    before = sorted(paid.folder.glob("home/artifacts/**/*")), log_bytes(paid)
+    plain = seen(paid, shop, ENGINES).plan[TRANSCRIPTION]
+    assert not {"prompt", "keywords"} & plain.options.keys(), "the key is what it was without such options"
     step = seen(paid, shop, WISHES).plan[TRANSCRIPTION]
-    assert sorted(paid.folder.glob("home/**/*")) == before
+    assert (sorted(paid.folder.glob("home/artifacts/**/*")), log_bytes(paid)) == before
     assert (step.decision, step.reason) == (
         RUN,
         "keywords: not set → set, named by you; prompt: not set → set, named by you",

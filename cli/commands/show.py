@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +20,7 @@ from eventlog.store import Store
 from pipeline.home import Home
 from projections.cost import total_cost
 from projections.fold import fold, initial_state
-from projections.graph import STAGES
+from projections.graph import STAGES, TEXTS
 from projections.state import PipelineState
 from projections.summary import state_as_json
 
@@ -70,8 +71,9 @@ def _lines(state: PipelineState, verdict: Verdict, store: Store, home: Home) -> 
         lines.append(f"  variant of {state.forked.of}")
     lines += [f"  also named {shown_name(name)}" for name in state.names[1:]]
     if state.named:
+        options = _with_words(state, home)
         lines.append(
-            "  options    " + "; ".join(f"{name} {option_value(value)}" for name, value in state.named.items())
+            "  options    " + "; ".join(f"{name} {option_value(value)}" for name, value in options.items())
         )
     lines += _transcript_lines(state, home)
     for stage in STAGES:
@@ -96,6 +98,19 @@ def _lines(state: PipelineState, verdict: Verdict, store: Store, home: Home) -> 
     if verdict.tail is not Tail.CLEAN:
         lines.append(f"  log ends   {verdict.tail.value}: {verdict.reason}")
     return lines
+
+
+def _with_words(state: PipelineState, home: Home) -> Mapping[str, Any]:
+    """Return the recorded options, what people told an engine in their own words, as far as it is still there."""
+    if not state.named.keys() & {*TEXTS}:
+        return state.named
+    from pipeline.artifacts import Artifacts
+    from pipeline.texts import told
+
+    try:
+        return told(state.named, Artifacts(home.artifacts(state.pipeline_id)))
+    except EvtError:
+        return state.named
 
 
 def _transcript(state: PipelineState, home: Home) -> Annotated | EvtError | None:
