@@ -308,7 +308,7 @@ def test_two_services_charge_each_request_of_a_family_once(tmp_path: Path) -> No
         base, first = recording.sha256[:16], paid.charged()
         for number, wishes in ((2, {"model": "gpt-transcribe"}), (3, {"diarizer": "none"})):
             named = Named(options=wishes)
-            pipeline = forks.begin(shop, forks.asked_of(shop, base, recording, named), recording)
+            pipeline = forks.begin(shop, forks.asked_of(shop, base, recording, named), recording, named)
             assert pipeline == f"{base}.{number}"
             forks.take_over(shop, pipeline, recording, Named())
             seen = look(shop, pipeline, recording, Named(), lambda *_: None)
