@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from pipeline.providers.base import Audio, Chunk
 from pipeline.providers.remote import Sound
 from pipeline.speech.cuts import Span, chunks, find_cuts, overlapping
 from pipeline.speech.groups import find_groups
-from pipeline.speech.timemap import kept_spans
+from pipeline.speech.timemap import kept_spans, sample_of
 from pipeline.speech.values import Turn
 from projections.graph import AUDIO_CONVERSION, DIARIZATION
 from projections.plan import StagePlan
@@ -34,6 +35,9 @@ SPOKEN = 3 * _RATE_HZ // 10
 
 AROUND = _RATE_HZ
 """So much is sent on either side of what is asked for once more."""
+
+MIDDLE = (0.4, 0.6)
+"""Where a piece may be cut in two, as shares of what is sent of it."""
 
 
 @frozen
@@ -120,19 +124,30 @@ def part_of(piece: Piece, start: int, end: int) -> Piece:
 
 
 def halves(piece: Piece) -> list[Piece]:
-    """Return a piece in two, cut in its longest silence near the middle, or where it is quietest."""
+    """Return a piece in two, cut in the longest silence near the middle of what is sent, or where it is quietest.
+
+    A half without speech is left out, as any piece is.
+    """
     from pipeline.audio.silence import find_silences, quietest_sample
 
-    chunk, length = piece.chunk, piece.chunk.end - piece.chunk.start
-    window_s = (length * 0.4 / _RATE_HZ, length * 0.6 / _RATE_HZ)
-    silences = [(a - chunk.start, b - chunk.start) for a, b in find_silences(chunk.path, chunk.end)]
-    inside = [(max(0, a), min(length, b)) for a, b in silences if b > 0 and a < length]
+    chunk, sent = piece.chunk, piece.sound.parts
+    length = sum(end - start for start, end in sent)
+    first, last = (sample_of(round(length * share), sent) for share in MIDDLE)
+    pauses = [(end, start) for (_, end), (start, _) in pairwise(sent) if first <= end and start <= last]
+    if pauses:
+        _, begin, end = max((end - begin, begin, end) for begin, end in pauses)
+        at = (begin + end) // 2
+    else:
+        silences = [(a - chunk.start, b - chunk.start) for a, b in find_silences(chunk.path, chunk.end)]
+        inside = [(max(0, a), min(chunk.end - chunk.start, b)) for a, b in silences if b > 0]
 
-    def quietest(a: int, b: int) -> int:
-        return quietest_sample(chunk.path, a + chunk.start, b + chunk.start) - chunk.start
+        def quietest(a: int, b: int) -> int:
+            return quietest_sample(chunk.path, a + chunk.start, b + chunk.start) - chunk.start
 
-    at = find_cuts(length, inside, window_s, quietest)[0].at + chunk.start
-    return [_sub(piece, span) for span in ((chunk.start, at), (at, chunk.end))]
+        window_s = ((first - chunk.start) / _RATE_HZ, (last - chunk.start) / _RATE_HZ)
+        at = find_cuts(chunk.end - chunk.start, inside, window_s, quietest)[0].at + chunk.start
+    both = [_sub(piece, span) for span in ((chunk.start, at), (at, chunk.end))]
+    return [half for half in both if half.has_speech] or both
 
 
 def _sub(piece: Piece, span: Span) -> Piece:

@@ -173,3 +173,16 @@ def test_second_requests_are_part_of_what_the_plan_says_a_run_costs_at_most(tmp_
         assert started.price is not None
         expected, at_most = (Decimal(started.price[name]["amount"]) for name in ("expected", "at_most"))
         assert expected < paid.openai.meter.total("USD").amount <= at_most < 3 * expected
+
+
+def test_a_part_that_is_asked_for_once_more_is_cut_in_what_was_sent_and_not_in_a_pause_that_wasn_t(
+    tmp_path: Path,
+) -> None:
+    with Paid(tmp_path, 44.0, hear=deaf_to(lambda seconds: seconds > 30), chunk_s=[150, 200]) as paid:
+        with_pause(paid.recording, at_s=43.9, pause_s=90.0)
+        result = paid.run(paid.shop(limits=Limits(in_doubt=STOP, retry_wait_s=0.01)), WORDS)
+        assert result is not None
+        assert result.outcome == "completed"
+        sent_s = [request.notes["seconds"] for request in paid.openai.requests if request.endpoint == TRANSCRIBE]
+        assert len(sent_s) == 3
+        assert sum(sent_s[1:]) <= sent_s[0] + 0.1

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.speech.cuts import RATE, Span
 from pipeline.speech.placing import Place, placed
-from pipeline.speech.timemap import LONG, MARGIN, back, kept_spans
+from pipeline.speech.timemap import LONG, MARGIN, back, kept_spans, sample_of
 
 speech_in_a_minute = st.lists(st.integers(0, 600), max_size=12, unique=True).map(
     lambda edges: [
@@ -66,3 +66,11 @@ def test_times_are_clamped_to_the_piece() -> None:
     assert (word.start_s, word.end_s) == (19.9, 20.0)
     (word,) = placed([{"text": "early", "start_s": -1.0, "end_s": -0.5}], place)
     assert (word.start_s, word.end_s) == (10.0, 10.0)
+
+
+@given(st.lists(st.integers(0, 99), min_size=2, max_size=8, unique=True))
+def test_every_sample_that_was_sent_has_a_place_in_what_was_kept(edges: list[int]) -> None:
+    kept = list(zip(sorted(edges)[::2], sorted(edges)[1::2], strict=False))
+    places = [at for start, end in kept for at in range(start, end)]
+    assert [sample_of(number, kept) for number in range(len(places))] == places
+    assert sample_of(len(places), kept) == kept[-1][1]

@@ -39,6 +39,20 @@ def kept_spans(span: Span, speech: Sequence[Span]) -> tuple[Span, ...]:
     return tuple(kept)
 
 
+def sample_of(number: int, kept: Sequence[Span]) -> int:
+    """Return which sample of the file was sent as this one; at a seam, and at the end, the first behind it.
+
+    Args:
+        number: of the sample within what was sent, from 0.
+        kept: the parts of the file that were sent, in samples; not empty.
+    """
+    for start, end in kept:
+        if number < end - start:
+            return start + number
+        number -= end - start
+    return kept[-1][1]
+
+
 def back(time_s: float, kept: Sequence[Span], *, is_end: bool = False) -> float:
     """Return where on the file's clock a time lies that counts only the kept parts.
 
