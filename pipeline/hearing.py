@@ -8,6 +8,7 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from pipeline.errors import ProviderError
+from pipeline.obtaining import TOO_LONG
 from pipeline.pieces import Piece, halves, sound_of
 from pipeline.providers.base import Answer
 from pipeline.providers.registry import Providers
@@ -31,7 +32,7 @@ KNOWN_MAX = 4
 KNOWN_S = (2.0, 10.0)
 """How long the sound of a known speaker may be. Source: as above."""
 
-_OF_THE_PIECE = {REJECTED: {"refused", "too_short"}, PAID_UNUSABLE: None, LOCAL: None}
+_OF_THE_PIECE = {REJECTED: {"refused", "too_short", *TOO_LONG}, PAID_UNUSABLE: None, LOCAL: None}
 """Failures that concern a single piece, by kind and code (None: any); the others another run may mend."""
 
 
@@ -103,10 +104,10 @@ class Hearing:
         for piece, request, answer in zip(pieces, requests, answers, strict=True):
             if not isinstance(answer, ProviderError):
                 heard.append(Heard(piece, answer))
-            elif self._is_let(answer):
-                heard.append(self._failed(piece, answer))
+            elif _may_be_halved(request, answer):
+                heard += self._side_by_side(self._halves(piece))
             else:
-                heard += self._side_by_side(self._halves(piece, request, answer))
+                heard.append(self._failed(piece, answer))
         return heard
 
     def _in_order(self, pieces: Sequence[Piece]) -> list[Heard]:
@@ -121,10 +122,10 @@ class Hearing:
                 answer = self._named(answer)
                 heard.append(Heard(piece, answer))
                 self._learn(piece, answer)
-            elif self._is_let(answer):
-                heard.append(self._failed(piece, answer))
+            elif _may_be_halved(request, answer):
+                left = [*self._halves(piece), *left]
             else:
-                left = [*self._halves(piece, request, answer), *left]
+                heard.append(self._failed(piece, answer))
         return heard
 
     def _is_let(self, error: ProviderError) -> bool:
@@ -133,6 +134,9 @@ class Hearing:
         return self.work.step.gaps_allowed and (codes is None or error.code in codes)
 
     def _failed(self, piece: Piece, error: ProviderError) -> Heard:
+        """Leave a piece as a gap, if that is let."""
+        if not self._is_let(error):
+            raise error
         self._failures.append(error)
         self.work.reporter.stage_note(self.work.step.stage, f"{piece.chunk.unit}: left as a gap: {error}")
         return Heard(piece, None)
@@ -159,9 +163,7 @@ class Hearing:
         request = local_request(engine, piece, options)
         return request.asking(lambda: transcriber.transcribe(piece.chunk, words, work), done)
 
-    def _halves(self, piece: Piece, request: Request, error: ProviderError) -> list[Piece]:
-        if not request.divisible:
-            raise error
+    def _halves(self, piece: Piece) -> list[Piece]:
         self.work.reporter.stage_note(
             self.work.step.stage, f"{piece.chunk.unit}: too long for this engine; it is sent in two parts"
         )
@@ -189,6 +191,11 @@ class Hearing:
                 start = piece.chunk.start + round(turn["start_s"] * _RATE_HZ)
                 end = start + round(min(length_s, KNOWN_S[1]) * _RATE_HZ)
                 self._known[turn["speaker"]] = sound_of(piece, start, end)
+
+
+def _may_be_halved(request: Request, error: ProviderError) -> bool:
+    """Say whether shorter pieces may be answered where this one was refused, or its answer ended early."""
+    return request.divisible and error.code in TOO_LONG
 
 
 def options_for(piece: Piece, options: Mapping[str, Any]) -> Mapping[str, Any]:

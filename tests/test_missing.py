@@ -186,3 +186,13 @@ def test_a_part_that_is_asked_for_once_more_is_cut_in_what_was_sent_and_not_in_a
         sent_s = [request.notes["seconds"] for request in paid.openai.requests if request.endpoint == TRANSCRIBE]
         assert len(sent_s) == 3
         assert sum(sent_s[1:]) <= sent_s[0] + 0.1
+
+
+def test_a_text_that_ended_early_is_asked_for_in_parts_also_where_gaps_are_allowed(tmp_path: Path) -> None:
+    few = {'models."gpt-4o-mini-transcribe".max_output_tokens': 40}
+    with Paid(tmp_path, 30.0, chunk_s=[40, 50], **few) as paid:
+        result = paid.run(paid.shop(), {**TURNS, "model": "gpt-4o-mini-transcribe", "allow_gaps": True})
+        assert result is not None
+        assert result.outcome == "completed"
+        assert paid.openai.count(TRANSCRIBE) == 3
+        assert result.state.checkpoints[TRANSCRIPTION].metadata["gaps"] == 0
