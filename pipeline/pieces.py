@@ -24,6 +24,7 @@ from pipeline.speech.cuts import Span, chunks, find_cuts, overlapping
 from pipeline.speech.groups import find_groups
 from pipeline.speech.timemap import kept_spans, sample_of
 from pipeline.speech.values import Turn
+from projections.engine import Engine
 from projections.graph import AUDIO_CONVERSION, DIARIZATION
 from projections.plan import StagePlan
 from projections.state import Attempt
@@ -106,7 +107,8 @@ class Cutter:
             chunk_s: (shortest, longest) seconds between two cuts.
             check: called before each minute of audio; what it raises passes through.
         """
-        key = orjson.dumps([str(artifacts.root), dict(step.inputs), chunk_s, step.reads]).decode()
+        ways = None if step.engine is None else [_overlaps(step.engine), step.engine.takes_parts]
+        key = orjson.dumps([str(artifacts.root), dict(step.inputs), chunk_s, step.reads, ways]).decode()
         if key not in self._kept:
             self._kept[key] = _pieces(step, inputs, artifacts, chunk_s, check)
         return self._kept[key]
@@ -183,7 +185,6 @@ def _pieces(
         ]
     whole = engine is not None and engine.speakers
     files = [(None, audio.mix)] if whole else _files(audio)
-    times_words = engine is not None and engine.word_times and not engine.speakers
     return [
         piece
         for channel, path in files
@@ -193,10 +194,15 @@ def _pieces(
             channel,
             chunk_s,
             check,
-            overlaps=times_words,
+            overlaps=engine is not None and _overlaps(engine),
             compact=engine is not None and engine.takes_parts,
         )
     ]
+
+
+def _overlaps(engine: Engine) -> bool:
+    """Say whether chunks may overlap: only where the times of words tell which of them both heard."""
+    return engine.word_times and not engine.speakers
 
 
 def _files(audio: Audio) -> list[tuple[int | None, Path]]:

@@ -196,3 +196,13 @@ def test_a_text_that_ended_early_is_asked_for_in_parts_also_where_gaps_are_allow
         assert result.outcome == "completed"
         assert paid.openai.count(TRANSCRIBE) == 3
         assert result.state.checkpoints[TRANSCRIPTION].metadata["gaps"] == 0
+
+
+def test_each_engine_gets_its_own_pieces_also_of_a_recording_that_was_cut_for_another(tmp_path: Path) -> None:
+    with Paid(tmp_path, 11.0, chunk_s=[40, 60]) as paid:
+        with_pause(paid.recording, at_s=4.0, pause_s=20.0)
+        shop = paid.shop()
+        for model, least_s, most_s in (("gpt-4o-transcribe-diarize", 30, 32), ("whisper-1", 0, 13)):
+            assert paid.run(shop, {**WORDS, "model": model}) is not None
+            last = [request for request in paid.openai.requests if request.endpoint == TRANSCRIBE][-1]
+            assert least_s < last.notes["seconds"] < most_s
