@@ -53,9 +53,16 @@ class Side:
         return len({word.speaker for word in self.aligned.words})
 
     @property
-    def figures(self) -> dict[str, Any]:
-        """What the transcript says of its own quality, as far as that is single values."""
-        return {name: value for name, value in self.transcript.quality.items() if _is_single(value)}
+    def figures(self) -> dict[str, str]:
+        """What the report on the transcript's quality says, for people; see docs/quality.md."""
+        quality = self.transcript.quality
+        if not quality:
+            return {}
+        return {
+            "with_words": percent(quality["coverage"]["share"]),
+            "gaps": str(quality["gaps"]["count"]),
+            "doubtful": str(quality["suspects"]["words"]),
+        }
 
 
 def sides_of(shop: Workshop, done: Sequence[Look]) -> list[Side]:
@@ -86,7 +93,7 @@ def summary_table(sides: Sequence[Side]) -> str:
             str(len(side.aligned.words)),
             seconds(side.took_s),
             side.cost or "-",
-            *(printable(shown_figure(side.figures.get(name))) for name in figures),
+            *(side.figures.get(name, "-") for name in figures),
             *agreement_words(side),
         )
         for number, side in enumerate(sides, 1)
@@ -105,11 +112,6 @@ def agreement_words(side: Side) -> tuple[str, str, str]:
 def percent(share: float | None) -> str:
     """Return a share for people."""
     return "-" if share is None else f"{share * 100:.1f} %"
-
-
-def shown_figure(value: Any) -> str:
-    """Return a figure of a transcript's quality for people."""
-    return "-" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def taken_over_lines(sides: Sequence[Side]) -> Iterator[str]:
@@ -221,7 +223,3 @@ def _engine(attempt: Attempt) -> str:
 
 def _figure_names(sides: Sequence[Side]) -> list[str]:
     return list(dict.fromkeys(name for side in sides for name in side.figures))
-
-
-def _is_single(value: Any) -> bool:
-    return isinstance(value, (int, float, str)) and not isinstance(value, bool)

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from cli.comparison import Side, agreement_words, clock, shown_figure
+from cli.comparison import Side, agreement_words, clock
 from cli.errors import PageRefusedError
 from cli.render import printable, seconds
 from pipeline.delivery import write_whole
@@ -87,10 +87,8 @@ def _facts(sides: Sequence[Side]) -> Iterator[str]:
         "Took": [seconds(side.took_s) for side in sides],
         "Paid for it": [side.cost or "nothing" for side in sides],
         "Taken over": [_taken_over(side) for side in sides],
-        "Without words": [str(len(side.transcript.gaps)) for side in sides],
         **{
-            name.replace("_", " ").capitalize(): [shown_figure(side.figures.get(name)) for side in sides]
-            for name in figures
+            name.replace("_", " ").capitalize(): [side.figures.get(name, "-") for side in sides] for name in figures
         },
         "Words apart": [agreement_words(side)[0] for side in sides],
         "Same speaker": [agreement_words(side)[1] for side in sides],
