@@ -6,15 +6,33 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support import forks
 from tests.support.shop import write_script, write_speech
 
 ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 120.0
 START = [sys.executable, "-c", "from cli.main import main; main()"]
 WORDS = [("one", 0.2, 0.6), ("two", 1.5, 1.9), ("three", 3.2, 3.6), ("four", 4.4, 4.8), ("five", 6.1, 6.5)]
+
+
+def run_alone(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], timeout_s: float = TIMEOUT_S
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end in a process that is started for it."""
+    return subprocess.run(
+        [*START, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=timeout_s,
+        check=False,
+    )
 
 
 class Evt:
@@ -40,16 +58,9 @@ class Evt:
         self, *arguments: str | Path | bytes, code: int | None = 0, **more: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; fails if its exit code is not the expected one, or if it shows a traceback."""
-        done = subprocess.run(
-            [*START, *map(_fs, arguments)],
-            cwd=self.work,
-            env=self.environment(**more),
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=120,
-            check=False,
-        )
+        environment = self.environment(**more)
+        run = forks.run if forks.is_enough(environment) else run_alone
+        done = run([_fs(argument) for argument in arguments], self.work, environment, TIMEOUT_S)
         assert "Traceback" not in done.stderr, done.stderr
         assert code is None or done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
