@@ -161,7 +161,7 @@ def test_settings_files_that_cannot_be_read_are_named(evt: Evt) -> None:
     assert "pdf" in evt.run("talk.wav", code=3).stderr
     (evt.work / "evt.toml").unlink()
     assert "shoes" in evt("run", "talk.wav", "--diarizer", "shoes", code=3).stderr
-    assert "docx" in evt("run", "talk.wav", "--format", "docx", code=3).stderr
+    assert "pages" in evt("run", "talk.wav", "--format", "pages", code=3).stderr
 
 
 def test_a_log_cut_at_any_byte_is_completed_by_the_next_run(evt: Evt) -> None:

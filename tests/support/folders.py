@@ -1,0 +1,19 @@
+"""Where tests write: to memory, unless the disk itself is what they are about."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+ROOM_BYTES = 1 << 30
+"""Two processes of tests use a tenth of it at most."""
+
+
+def _memory() -> Path | None:
+    folder = Path("/dev/shm")
+    return folder if folder.is_dir() and shutil.disk_usage(folder).free >= ROOM_BYTES else None
+
+
+MEMORY = _memory()
+"""A file system in memory with room enough, where there is one. A run syncs 90 times, which takes a disk longer than
+evt takes for the rest of it. All that a disk promises beyond memory shows when the power fails: proofs/simfs.py."""
