@@ -15,5 +15,5 @@ def _memory() -> Path | None:
 
 
 MEMORY = _memory()
-"""A file system in memory with room enough, where there is one. A run syncs 90 times, which takes a disk longer than
-evt takes for the rest of it. All that a disk promises beyond memory shows when the power fails: proofs/simfs.py."""
+"""A file system in memory with room enough, where there is one. A run syncs 90 times, for which a disk needs longer
+than evt does for the rest of it. What a disk promises beyond memory shows when the power fails: proofs/simfs.py."""

@@ -1,4 +1,4 @@
-"""`evt` in processes that are forked from one that has imported it: like any other, without the wait for imports."""
+"""`evt` in processes that are forked off one that has imported it: like any other, without the wait for imports."""
 
 from __future__ import annotations
 
