@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ from tests.support.runs import PIPELINE, History, as_records, created, run_start
 from tests.support.shop import Crash, DyingStorage, Quiet, make_shop, run_once, scripted, write_script, write_speech
 
 WORDS = [("one", 0.2, 0.6), ("two", 1.5, 1.9), ("three", 3.2, 3.6), ("four", 4.4, 4.8), ("five", 6.1, 6.5)]
-FAST = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 REF = ArtifactRef("annotation/1/names.json", "ab" * 32, 10)
 
 
@@ -107,16 +105,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @pytest.fixture
-def memory_folder() -> Iterator[Path]:
-    """Return a folder in memory where there is one: what is tried here asks little of a disk, and very often."""
-    folder = Path(tempfile.mkdtemp(prefix="evt-annotations-", dir=FAST))
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def home(finished: Home, memory_folder: Path) -> Home:
-    return finished.copy(memory_folder / "copy")
+def home(finished: Home, tmp_path: Path) -> Home:
+    return finished.copy(tmp_path / "copy")
 
 
 def test_what_is_said_makes_only_the_export_run_and_names_why(home: Home) -> None:
@@ -154,14 +144,14 @@ def test_the_log_holds_no_word_of_what_was_said(home: Home) -> None:
 @pytest.mark.parametrize("mode", ["before", "torn", "after"])
 @pytest.mark.parametrize("change", ["say", "take back"])
 def test_a_crash_at_any_append_leaves_all_of_it_or_nothing(
-    home: Home, memory_folder: Path, mode: str, change: str
+    home: Home, tmp_path: Path, mode: str, change: str
 ) -> None:
     """Whatever the log then says holds, `evt run` renders it, and the change can be made after all."""
     if change == "take back":
         home.say(saying(SPEAKER_00="Anna"))
     annotate, there = (saying(SPEAKER_00="Anna"), "Anna") if change == "say" else (taking_back, "SPEAKER_00")
     for at in range(1, 12):
-        hurt = home.copy(memory_folder / str(at))
+        hurt = home.copy(tmp_path / str(at))
         try:
             hurt.say(annotate, DyingStorage(at, mode))
         except Crash:
@@ -177,12 +167,12 @@ def test_a_crash_at_any_append_leaves_all_of_it_or_nothing(
     pytest.fail("the storage never stopped dying")
 
 
-def test_a_crash_at_any_append_of_the_first_run_loses_no_names_that_were_recorded(memory_folder: Path) -> None:
+def test_a_crash_at_any_append_of_the_first_run_loses_no_names_that_were_recorded(tmp_path: Path) -> None:
     """The same command goes on, and says nothing twice; the names are on the transcript that it ends in."""
-    script = write_script(memory_folder / "s.toml", words=WORDS)
-    recording = write_speech(memory_folder / "talk.wav", 8.0)
+    script = write_script(tmp_path / "s.toml", words=WORDS)
+    recording = write_speech(tmp_path / "talk.wav", 8.0)
     for at in range(2, 60, 2):
-        root, out = memory_folder / f"home{at}", memory_folder / f"out{at}"
+        root, out = tmp_path / f"home{at}", tmp_path / f"out{at}"
         named = Named(options=scripted(script))
         try:
             first_run(root, recording, out, named, DyingStorage(at, "after"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from tests.support.cli import START
 from tests.support.cli import Evt as Process
 from tests.support.shop import Crash, DyingStorage, make_shop, run_once, scripted, write_script, write_speech
 from tests.test_annotations import Home
-from tests.test_cli_speakers import FAST, WORDS, Evt
+from tests.test_cli_speakers import WORDS, Evt
 
 CHANGED = [("eins", 0.2, 0.6), *WORDS[1:]]
 
@@ -42,11 +41,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder in memory where there is one."""
-    made = Path(tempfile.mkdtemp(prefix="evt-edit-test-", dir=FAST))
-    yield made
-    shutil.rmtree(made)
+def folder(tmp_path: Path) -> Path:
+    """Return a folder beside which others are kept."""
+    return tmp_path / "folder"
 
 
 @pytest.fixture

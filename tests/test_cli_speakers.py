@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ from projections.options import Named
 from tests.support.shop import Crash, DyingStorage, make_shop, run_once, scripted, write_script, write_speech
 
 WORDS = [("one", 0.2, 0.6), ("two", 1.5, 1.9), ("three", 3.2, 3.6), ("four", 4.4, 4.8), ("five", 6.1, 6.5)]
-FAST = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 
 
 class Evt:
@@ -76,21 +73,15 @@ def finished(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """Return a folder in memory where there is one."""
-    made = Path(tempfile.mkdtemp(prefix="evt-speakers-", dir=FAST))
-    yield made
-    shutil.rmtree(made)
+def fresh(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Evt:
+    return Evt(shutil.copytree(prepared, tmp_path, dirs_exist_ok=True), capsys, monkeypatch)
 
 
 @pytest.fixture
-def fresh(prepared: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Evt:
-    return Evt(shutil.copytree(prepared, folder, dirs_exist_ok=True), capsys, monkeypatch)
-
-
-@pytest.fixture
-def evt(finished: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Evt:
-    return Evt(shutil.copytree(finished, folder, dirs_exist_ok=True), capsys, monkeypatch)
+def evt(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Evt:
+    return Evt(shutil.copytree(finished, tmp_path, dirs_exist_ok=True), capsys, monkeypatch)
 
 
 def test_the_list_shows_label_talk_words_and_a_line_with_its_time(evt: Evt) -> None:

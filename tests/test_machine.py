@@ -17,10 +17,10 @@ from eventlog.record import Record
 from pipeline.runner import COMPLETED
 from projections.fold import fold, initial_state
 from projections.options import Named
+from tests.support.folders import MEMORY
 from tests.support.shop import Crash, DyingStorage, make_shop, run_once, scripted, write_script, write_speech
 
 WORDS = [("one", 0.2, 0.6), ("two", 1.5, 1.9), ("three", 3.2, 3.6), ("four", 4.4, 4.8), ("five", 6.1, 6.5)]
-FAST = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 
 
 class Recordings(RuleBasedStateMachine):
@@ -28,7 +28,7 @@ class Recordings(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="evt-machine-", dir=FAST))
+        self.root = Path(tempfile.mkdtemp(prefix="evt-machine-", dir=MEMORY))
         self.script = write_script(
             self.root / "script.toml", words=WORDS, chunk_s="[2.0, 3.0]", key_options='["speakers", "language"]'
         )
