@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 ROOM_BYTES = 1 << 30
-"""Two processes of tests use a tenth of it at most."""
+"""Two processes of tests use two fifths of it at most."""
 
 
 def _memory() -> Path | None:
