@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from tests.support.cli import Evt
+from cli.main import COMMANDS
+from tests.support.cli import Evt, run_alone
 
 pytestmark = pytest.mark.slow
 
@@ -149,18 +150,23 @@ def test_tail_shows_one_readable_line_for_each_event(done: Evt) -> None:
     ]
 
 
-def test_tail_follows_pipelines_that_begin_later(evt: Evt) -> None:
-    process = evt.start("tail", "-f")
+def test_tail_follows_pipelines_that_begin_later(done: Evt) -> None:
+    earlier = done.log()
+    process = done.start("tail", "-f", "-n", "1", "--json")
     try:
-        evt.speech()
-        evt.run("talk.wav")
-        lines = []
         assert process.stdout is not None
+        assert "log.sealed" in process.stdout.readline()
+        done.speech("later.wav", seed=1)
+        done.run("later.wav")
+        (later,) = set(done.home.glob("logs/*/*.jsonl")) - {earlier}
+        lines = []
         for line in process.stdout:
             lines.append(line)
             if "log.sealed" in line:
                 break
-        assert len(lines) == len(evt.records())
+        assert [json.loads(line)["seq"] for line in lines] == list(
+            range(1, len(later.read_bytes().splitlines()) + 1)
+        )
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 130
@@ -180,7 +186,8 @@ def test_tail_into_a_closed_pipe_ends_quietly(done: Evt) -> None:
 
 
 def _start() -> list[str]:
-    from tests.support.cli import START
+    from cli.main import COMMANDS
+from tests.support.cli import START
 
     return START
 
@@ -207,9 +214,16 @@ def test_doctor_says_what_is_ready_and_what_to_do(evt: Evt) -> None:
     assert report["advice"]
 
 
-def test_help_and_version_work_everywhere(evt: Evt) -> None:
-    from cli.main import COMMANDS
+@pytest.mark.parametrize(
+    "command", [name if name in {"run", "list"} else pytest.param(name, marks=pytest.mark.heavy) for name in COMMANDS]
+)
+def test_each_command_starts_where_nothing_else_has_been_imported(evt: Evt, command: str) -> None:
+    """Other tests run commands in forks of a process that has imported them all."""
+    done = run_alone([command, "--help"], evt.work, evt.environment())
+    assert (done.returncode, "Usage" in done.stdout, done.stderr) == (0, True, "")
 
+
+def test_help_and_version_work_everywhere(evt: Evt) -> None:
     assert "run" in evt("--help").stdout
     assert "evt" in evt("--version").stdout
     for command in COMMANDS:

@@ -10,12 +10,14 @@ import pkgutil
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from subprocess import DEVNULL, CompletedProcess, Popen, TimeoutExpired
 from tempfile import TemporaryFile
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("eventlog", "projections", "pipeline", "cli")
@@ -23,7 +25,7 @@ CLIENTS = ("av", "numpy", "soundfile", "soxr", "sqlite3", "platformdirs", "impor
 """What most runs import when they need it."""
 READ_AT_THE_START = ("PYTHON", "LD_", "LC_", "LANG", "TZ", "OPENBLAS_", "OMP_")
 """What Python, the loader and libraries read from the environment only once."""
-PROGRAM = "from tests.support.forks import serve; serve({}); from cli.main import main; main()"
+PROGRAM = "from tests.support.forks import serve, command; serve({}); command()"
 
 
 def is_enough(environment: Mapping[str, str]) -> bool:
@@ -94,6 +96,22 @@ def _become_what_is_asked_for(line: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(environment)
     sys.argv[1:] = arguments
+
+
+def command() -> NoReturn:
+    """Run the command line and end as Python does, but for freeing the memory, which would copy all of it first."""
+    from cli.main import main
+
+    code = 0
+    try:
+        main()
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    threading._shutdown()  # type: ignore[attr-defined] # as multiprocessing does
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 @cache
