@@ -11,7 +11,7 @@ import time
 import pytest
 
 from cli.main import COMMANDS
-from tests.support.cli import Evt, run_alone
+from tests.support.cli import START, Evt, run_alone
 
 pytestmark = pytest.mark.slow
 
@@ -175,7 +175,7 @@ def test_tail_follows_pipelines_that_begin_later(done: Evt) -> None:
 
 def test_tail_into_a_closed_pipe_ends_quietly(done: Evt) -> None:
     process = subprocess.run(
-        ["bash", "-c", 'set -o pipefail; "$@" tail -n 100 | head -1', "bash", *_start()],
+        ["bash", "-c", 'set -o pipefail; "$@" tail -n 100 | head -1', "bash", *START],
         env=done.environment(),
         capture_output=True,
         text=True,
@@ -183,13 +183,6 @@ def test_tail_into_a_closed_pipe_ends_quietly(done: Evt) -> None:
     )
     assert process.stderr == ""
     assert len(process.stdout.splitlines()) == 1
-
-
-def _start() -> list[str]:
-    from cli.main import COMMANDS
-from tests.support.cli import START
-
-    return START
 
 
 def test_plan_says_before_what_run_does_after(evt: Evt) -> None:
@@ -215,7 +208,12 @@ def test_doctor_says_what_is_ready_and_what_to_do(evt: Evt) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [name if name in {"run", "list"} else pytest.param(name, marks=pytest.mark.heavy) for name in COMMANDS]
+    "command",
+    [
+        "run",
+        "list",
+        *(pytest.param(name, marks=pytest.mark.heavy) for name in COMMANDS if name not in {"run", "list"}),
+    ],
 )
 def test_each_command_starts_where_nothing_else_has_been_imported(evt: Evt, command: str) -> None:
     """Other tests run commands in forks of a process that has imported them all."""
