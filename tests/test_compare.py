@@ -181,7 +181,9 @@ def test_the_table_and_the_report_say_what_each_variant_is_and_how_far_apart(ben
     comparing = bench.seated(bench.script("a"), bench.script("b", words=other))
     comparing.carry_out()
     sides = sides_of(bench.shop, comparing.done())
-    assert re.search(r"script:b +1 +5 +[\d.]+ s +- +100.0 % +0 +0 +20.0 % +100.0 % +1$", summary_table(sides), re.MULTILINE)
+    assert re.search(
+        r"script:b +1 +5 +[\d.]+ s +- +100.0 % +0 +0 +20.0 % +100.0 % +1$", summary_table(sides), re.MULTILINE
+    )
     assert list(difference_lines(sides, None)) == ["2 differs from 1 in 1 place:", "  00:00:00  one → won"]
     found = report(sides, comparing.outcomes, None)["variants"][1]
     assert found["agreement"]["words_apart"] == 0.2
