@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -78,6 +79,8 @@ def read_toml(path: Path) -> dict[str, Any]:
             raise SettingsError(f"The settings file {path} is no regular file. Rename or remove it.")
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            return {}  # no file can have that name: it belongs to a recording whose own name is nearly too long
         raise SettingsError(f"The settings file {path} can't be read: {error}. Mend or remove it.") from error
 
 
