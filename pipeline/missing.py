@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pipeline.hearing import Heard, Hearing
 from pipeline.pieces import Piece, halves, part_of
 from pipeline.speech.coverage import Coverage, coverage
 from pipeline.speech.cuts import RATE
-from pipeline.speech.placing import placed
+from pipeline.speech.placing import placed, placed_turns
 from pipeline.speech.stitch import Part, starts_of, stitched
 from pipeline.speech.times import Span, Spans, spans_of, without
 from pipeline.speech.transcript import gap_text
-from pipeline.speech.values import Gap, Word
+from pipeline.speech.values import Gap, Turn, Word
 
 LEAST_S = 2.0
 """A recording of which most of the speech has no words lacks something, if it is so much."""
@@ -25,11 +25,18 @@ NAMED_GAPS = 5
 
 @frozen
 class Found:
-    """A piece, the words of its answers on the recording's clock, and how far they account for its speech."""
+    """A piece, the words of its answers on the recording's clock, and how far they account for its speech.
+
+    Attributes:
+        lost: what had no words at first, in seconds of the recording, if it was asked for once more.
+        again: the second answers; of them only what lies there counts.
+    """
 
     heard: Heard
     words: tuple[Word, ...]
     coverage: Coverage
+    lost: tuple[Span, ...] = ()
+    again: tuple[Heard, ...] = ()
 
     @classmethod
     def of(cls, heard: Heard, words: Sequence[Word] | None = None) -> Found:
@@ -37,6 +44,14 @@ class Found:
         found = _words(heard) if words is None else tuple(words)
         judged = found if heard.has_times else tuple(Word(word.text) for word in found)
         return cls(heard, found, coverage(speech_of(heard.piece), judged))
+
+    def turns(self, name: str) -> Iterator[Turn]:
+        """Yield the turns that came with the words, on the recording's clock; `name`: turns or exclusive."""
+        yield from _turns(self.heard, name)
+        for turn in (turn for heard in self.again for turn in _turns(heard, name)):
+            for start_s, end_s in self.lost:
+                if turn.start_s < end_s and start_s < turn.end_s:
+                    yield evolve(turn, start_s=max(turn.start_s, start_s), end_s=min(turn.end_s, end_s))
 
 
 def speech_of(piece: Piece) -> list[Span]:
@@ -73,9 +88,10 @@ def ask_again(found: Sequence[Found], again: Mapping[int, Sequence[Piece]], hear
     second = hearing.hear([piece for pieces in again.values() for piece in pieces])
     mended = list(found)
     for at in again:
-        whole = found[at].heard.piece
-        words = [word for one in second if _is_part(one.piece, whole) for word in _words(one)]
-        mended[at] = Found.of(found[at].heard, _mended(found[at], words))
+        parts = tuple(one for one in second if _is_part(one.piece, found[at].heard.piece))
+        words = [word for one in parts for word in _words(one)]
+        judged = Found.of(found[at].heard, _mended(found[at], words))
+        mended[at] = evolve(judged, lost=found[at].coverage.lost, again=parts)
     return mended
 
 
@@ -125,6 +141,10 @@ def missing_message(gaps: Sequence[Gap], run_again: str) -> str:
 
 def _words(heard: Heard) -> tuple[Word, ...]:
     return tuple(placed(heard.answer["words"], heard.place)) if heard.answer else ()
+
+
+def _turns(heard: Heard, name: str) -> Iterator[Turn]:
+    return placed_turns((heard.answer or {}).get(name, []), heard.place)
 
 
 def _is_part(piece: Piece, whole: Piece) -> bool:

@@ -206,3 +206,13 @@ def test_each_engine_gets_its_own_pieces_also_of_a_recording_that_was_cut_for_an
             assert paid.run(shop, {**WORDS, "model": model}) is not None
             last = [request for request in paid.openai.requests if request.endpoint == TRANSCRIBE][-1]
             assert least_s < last.notes["seconds"] < most_s
+
+
+def test_speech_that_came_with_a_second_answer_is_somebody_s_turn_too(tmp_path: Path) -> None:
+    with Paid(tmp_path, 44.0, hear=forgetful((4, 40)), chunk_s=[40, 50]) as paid:
+        result = paid.run(paid.shop(), {"transcriber": "openai", "model": "gpt-4o-transcribe-diarize"})
+        assert result is not None
+        assert result.outcome == "completed"
+        assert result.state.checkpoints[TRANSCRIPTION].metadata["chunks_asked_again"] == 1
+        turns = [line.split() for line in rendered(paid, "rttm").decode().splitlines()]
+        assert sum(float(turn[4]) for turn in turns if 4 <= float(turn[3]) < 40) > 20

@@ -20,7 +20,6 @@ from pipeline.providers.registry import Providers
 from pipeline.providers.remote import Wish
 from pipeline.requests import Request, remote_request
 from pipeline.speech.coverage import coverage
-from pipeline.speech.placing import placed_turns
 from pipeline.speech.suspicion import marked
 from pipeline.speech.times import spans_of
 from pipeline.speech.values import Gap, Turn, Word
@@ -105,8 +104,7 @@ def _content(
     }
     if engine.speakers:
         for name in ("turns", "exclusive"):
-            turns = (placed_turns((one.heard.answer or {}).get(name, []), one.heard.place) for one in found)
-            content[name] = [_stored_turn(turn) for several in turns for turn in several]
+            content[name] = [_stored_turn(turn) for one in found for turn in one.turns(name)]
     return content
 
 
