@@ -13,6 +13,7 @@ from cli.render import count, printable, seconds, table
 from pipeline.artifacts import Artifacts
 from pipeline.look import Look
 from pipeline.speech.comparison.alignment import SPEAKER, Aligned, Difference, compare
+from pipeline.speech.times import clock
 from pipeline.speech.transcript import Transcript
 from pipeline.stages.export import transcript_of
 from pipeline.workshop import Workshop
@@ -131,12 +132,6 @@ def difference_lines(sides: Sequence[Side], page: str | None) -> Iterator[str]:
         yield from (f"  {clock(difference.start_s)}  {_in_words(difference)}" for difference in found[:SHOWN])
         if len(found) > SHOWN:
             yield f"  and {len(found) - SHOWN} more{f', see {printable(page)}' if page else ''}"
-
-
-def clock(time_s: float) -> str:
-    """Return a time as `00:01:05`."""
-    minutes, second = divmod(int(time_s), 60)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{second:02}"
 
 
 def report(sides: Sequence[Side], outcomes: Sequence[Outcome], page: str | None) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from cli.comparison import Side, agreement_words, clock
+from cli.comparison import Side, agreement_words
 from cli.errors import PageRefusedError
 from cli.render import printable, seconds
 from pipeline.delivery import write_whole
 from pipeline.speech.comparison.rows import GAP, LACKING, OTHER, Part, Row, Run, rows_of
 from pipeline.speech.scripts import joined
+from pipeline.speech.times import clock
 from pipeline.speech.transcript import one_line
 from projections.graph import DIARIZATION, TRANSCRIPTION
 

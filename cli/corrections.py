@@ -7,8 +7,9 @@ from typing import Any
 
 from cli.render import count, moment, printable, table
 from pipeline.edits import Standing
-from pipeline.speech.corrections.editing import clock, in_words
+from pipeline.speech.corrections.editing import in_words
 from pipeline.speech.scripts import joined
+from pipeline.speech.times import clock
 
 
 def corrections_table(held: Sequence[Standing]) -> str:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 
 from pipeline.formats.docx import is_right_to_left, render
-from pipeline.formats.paragraphs import NO_SPEECH, clock, facts, paragraphs
+from pipeline.formats.paragraphs import NO_SPEECH, facts, paragraphs
+from pipeline.speech.times import clock
 from pipeline.speech.transcript import DRAFT_NOTE, Transcript, one_line
 from tests.support.documents import SAID, hostile_transcripts, squeezed, visible
 from tests.support.strategies import transcript_of, utterance_of

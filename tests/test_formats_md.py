@@ -8,7 +8,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from pipeline.formats.md import render
-from pipeline.formats.paragraphs import clock, facts, paragraphs
+from pipeline.formats.paragraphs import facts, paragraphs
+from pipeline.speech.times import clock
 from pipeline.speech.transcript import Transcript, one_line
 from tests.support.documents import SAID, hostile_transcripts, squeezed, visible
 from tests.support.strategies import transcript_of

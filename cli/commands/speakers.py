@@ -19,10 +19,10 @@ from cli.wiring import workshop_of
 from pipeline.annotations import Annotate
 from pipeline.delivery import require_writable
 from pipeline.errors import ArtifactMissingError
-from pipeline.formats.cues import clock
 from pipeline.speakers import differences, naming, naming_of, split_name, undoing
 from pipeline.speech.naming import apply, as_content
 from pipeline.speech.speakers import Speaker, speakers_of
+from pipeline.speech.times import clock
 from pipeline.speech.transcript import Transcript
 
 
@@ -142,7 +142,7 @@ def _show(item: Item, transcript: Transcript, notes: tuple[str, ...], *, as_json
 
 def _row(speaker: Speaker) -> tuple[str, ...]:
     sample = speaker.sample
-    said = f"[{clock(int(sample.start_s), '.').partition('.')[0]}] {sample.text}" if sample else ""
+    said = f"[{clock(sample.start_s)}] {sample.text}" if sample else ""
     cells = (speaker.label, speaker.name or "", seconds(speaker.talk_s), f"{speaker.share:.0%}", str(speaker.words))
     return tuple(printable(cell) for cell in (*cells, said))
 

@@ -14,7 +14,8 @@ import zipfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pipeline.formats.paragraphs import NO_SPEECH, Paragraph, clock, facts, paragraphs
+from pipeline.formats.paragraphs import NO_SPEECH, Paragraph, facts, paragraphs
+from pipeline.speech.times import clock
 from pipeline.speech.transcript import Transcript, one_line
 
 if TYPE_CHECKING:

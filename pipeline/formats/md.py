@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from pipeline.formats.paragraphs import NO_SPEECH, Paragraph, clock, facts, paragraphs
+from pipeline.formats.paragraphs import NO_SPEECH, Paragraph, facts, paragraphs
+from pipeline.speech.times import clock
 from pipeline.speech.transcript import Transcript, one_line
 
 _MARKUP = re.compile(r"[\\`*_\[\]<>&#~|$^=]")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from attrs import frozen
 
 from pipeline.speech.scripts import joined
-from pipeline.speech.times import length_s, spans_of
+from pipeline.speech.times import clock, length_s, spans_of
 from pipeline.speech.transcript import Transcript, gap_text, one_line
 from pipeline.speech.values import UNKNOWN_SPEAKER, Gap, Utterance
 
@@ -89,13 +89,6 @@ def facts(transcript: Transcript) -> tuple[tuple[str, str], ...]:
 def shown_speaker(speaker: str) -> str:
     """Return a speaker's name as one line that is not empty."""
     return one_line(speaker) or UNKNOWN_SPEAKER
-
-
-def clock(time_s: float) -> str:
-    """Write a time as HH:MM:SS, cut to the second; the hours grow beyond two digits where they must."""
-    minutes, seconds = divmod(int(time_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{seconds:02}"
 
 
 def _spoken(group: Sequence[Utterance]) -> Paragraph:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.formats.paragraphs import NO_SPEECH, Paragraph, clock, paragraphs
+from pipeline.formats.paragraphs import NO_SPEECH, Paragraph, paragraphs
+from pipeline.speech.times import clock
 from pipeline.speech.transcript import Transcript
 
 

@@ -1,4 +1,4 @@
-"""Stretches of time: what several of them cover, and what two such sets have in common. Pure."""
+"""Stretches of time: what several of them cover, what two such sets have in common, and a time in writing. Pure."""
 
 from __future__ import annotations
 
@@ -22,6 +22,13 @@ def spans_of(found: Iterable[tuple[float, float]]) -> Spans:
         elif end_s > start_s:
             spans.append((start_s, end_s))
     return tuple(spans)
+
+
+def clock(time_s: float) -> str:
+    """Write a time as HH:MM:SS, cut to the second; the hours grow beyond two digits where they must."""
+    minutes, seconds = divmod(int(time_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}"
 
 
 def length_s(spans: Spans) -> float:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attrs import frozen
 
 from pipeline.speech.scripts import joined
+from pipeline.speech.times import clock
 from pipeline.speech.transcript import Transcript, gap_text, one_line
 from pipeline.speech.values import Utterance
 
@@ -60,7 +61,7 @@ def text_of(transcript: Transcript) -> str:
         if not isinstance(passage, Utterance):
             blocks.append(gap_text(passage))
         elif shown := text_of_utterance(passage):
-            blocks.append(f"[{_clock(passage.start_s)}] {names[passage.speaker]}: {shown}")
+            blocks.append(f"[{clock(passage.start_s)}] {names[passage.speaker]}: {shown}")
     return "\n\n".join(blocks) + "\n"
 
 
@@ -137,9 +138,3 @@ def _one(lines: Iterable[str]) -> str:
 
 def _seconds(head: re.Match[str]) -> float:
     return int(head[1]) * 3600 + int(head[2]) * 60 + int(head[3]) + float(f"0.{head[4] or 0}")
-
-
-def _clock(time_s: float) -> str:
-    minutes, seconds = divmod(int(time_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{seconds:02}"

@@ -24,7 +24,7 @@ from pipeline.speech.corrections.values import (
 )
 from pipeline.speech.naming import counterparts, speech_of
 from pipeline.speech.scripts import joined
-from pipeline.speech.times import Spans
+from pipeline.speech.times import Spans, clock
 from pipeline.speech.transcript import Annotated, Transcript
 
 NOTED = 5
@@ -157,9 +157,3 @@ def _stored(one: Correction) -> dict[str, Any]:
 
 def _short(words: tuple[str, ...]) -> str:
     return joined(words) if len(words) <= 8 else joined([*words[:4], "…", *words[-3:]])
-
-
-def clock(time_s: float) -> str:
-    """Return a time as HH:MM:SS."""
-    minutes, seconds = divmod(int(time_s), 60)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
