@@ -23,6 +23,10 @@ GROUPS_PER_S = 2
 """Groups of turns are at least half a second long, so there are never more; each is billed as whole seconds."""
 
 
+OVERLAP_S = 2
+"""So much is in both chunks at a cut through speech, where words have times; see `pipeline.speech.cuts`."""
+
+
 @frozen(eq=False, repr=False)
 class Unit(Value):
     """A call that a stage will make: the seconds it sends, and its request digest; None: not known beforehand."""
@@ -122,7 +126,9 @@ def _by_length(
     expected = price.expected(duration_s)
     once: Money | None = None
     if engine.word_times or engine.speakers:
-        once = _in_chunks(price, duration_s, int(duration_s // engine.unit_s) + 1, 2 if again else 1)
+        chunks = int(duration_s // engine.unit_s) + 1
+        sent_s = duration_s if engine.speakers else duration_s + OVERLAP_S * (chunks - 1)
+        once = _in_chunks(price, sent_s, chunks, 2 if again else 1)
     elif not price.at_most_per_call:
         once = price.at_most(duration_s * (1 + GROUPS_PER_S) * (2 if again else 1))
     return _with_repeats(expected, once, None, limits, rates, whole)
@@ -133,7 +139,7 @@ def _in_chunks(price: Price, duration_s: float, chunks: int, times: int) -> Mone
     first = Money(
         price.at_most(duration_s).amount
         + price.at_most_per_call * (chunks - 1)
-        + price.per_min * chunks * Decimal(str(price.step_s)) / 60,
+        + max(price.per_min, price.at_most_per_min) * chunks * Decimal(str(price.step_s)) / 60,
         price.currency,
     )
     more = sum((price.at_most_in_two(duration_s / chunks).amount * chunks for _ in range(times - 1)), Decimal(0))

@@ -11,11 +11,14 @@ from attrs import evolve
 
 from pipeline.look import Look, look
 from pipeline.recordings import identify
+from pipeline.speech.cuts import OVERLAP, RATE, Cut, chunks, overlapping
+from projections.engine import Engine
 from projections.fold import fold, initial_state
 from projections.graph import DIARIZATION, TRANSCRIPTION
-from projections.limits import Limits
-from projections.money import Money, money_from
+from projections.limits import NO_LIMITS, Limits
+from projections.money import NO_RATES, Money, Price, money_from
 from projections.options import Named
+from projections.prices import OVERLAP_S, Unit, stage_price
 from tests.support.openai_server import TRANSCRIBE
 from tests.support.paid import BOTH, LIMITS, TURNS, Paid
 from tests.support.service import RESET_AFTER_ACCEPTANCE, Fault, status
@@ -40,6 +43,23 @@ def planned(paid: Paid, options: dict[str, str], name: str = "home") -> Look:
 def near(expected: Money | None, amount: Decimal) -> bool:
     assert expected is not None
     return abs(expected.amount - amount) <= amount / 100
+
+
+@pytest.mark.parametrize("rate", ["0.6", "1.2"], ids=["by length", "by tokens"])
+def test_what_is_sent_twice_at_cuts_through_speech_is_part_of_at_most_before_the_cuts_are_known(rate: str) -> None:
+    price = Price("USD", Decimal("0.6"), "2026-01-01", at_most_per_min=Decimal(rate))
+    engine = Engine("paid", 1, billable=True, price=price, word_times=True, unit_s=300.0)
+    cuts = [Cut(number * 300 * RATE, hard=True) for number in range(1, 10)]
+    spans = overlapping(chunks(3000 * RATE, cuts), cuts)
+    units = [Unit((end - start) / RATE, str(start)) for start, end in spans]
+    assert OVERLAP_S * RATE == OVERLAP
+    for again in (False, True):
+        known, guessed = (
+            stage_price(engine, found, 3000.0, [], NO_LIMITS, NO_RATES, again=again) for found in (units, None)
+        )
+        assert known.once is not None
+        assert guessed.once is not None
+        assert known.once.amount <= guessed.once.amount <= known.once.amount * Decimal("1.05")
 
 
 @pytest.mark.slow
