@@ -71,9 +71,9 @@ def second_pieces(found: Sequence[Found]) -> dict[int, list[Piece]]:
     """Return, for each piece that lost speech, by its place in the list, what to ask for: cut otherwise."""
     again: dict[int, list[Piece]] = {}
     for at, one in enumerate(found):
-        if one.coverage.lost and one.heard.answer is not None:
+        if one.heard.answer is not None and (lost := _said_nowhere(one, found)):
             piece = one.heard.piece
-            first_s, last_s = one.coverage.lost[0][0], one.coverage.lost[-1][1]
+            first_s, last_s = lost[0][0], lost[-1][1]
             part = part_of(piece, round(first_s * RATE), round(last_s * RATE))
             again[at] = halves(piece) if part.pcm_sha256 == piece.pcm_sha256 else [part]
     return again
@@ -137,6 +137,15 @@ def missing_message(gaps: Sequence[Gap], run_again: str) -> str:
         f"music or noise, `{run_again} --allow-gaps` goes on and marks it in every output; if somebody speaks, try "
         "another --transcriber or --model. The words that came are kept; nothing is paid again for them."
     )
+
+
+def _said_nowhere(one: Found, found: Sequence[Found]) -> tuple[Span, ...]:
+    """Return what a piece lost and no other channel has; see `gaps_of`."""
+    lost, channel = one.coverage.lost, one.heard.piece.chunk.channel
+    others = [word for other in found if other.heard.piece.chunk.channel != channel for word in other.words]
+    if not lost or not others or not one.heard.has_times:
+        return lost
+    return coverage(speech_of(one.heard.piece), [*one.words, *others]).lost
 
 
 def _words(heard: Heard) -> tuple[Word, ...]:

@@ -216,3 +216,20 @@ def test_speech_that_came_with_a_second_answer_is_somebody_s_turn_too(tmp_path: 
         assert result.state.checkpoints[TRANSCRIPTION].metadata["chunks_asked_again"] == 1
         turns = [line.split() for line in rendered(paid, "rttm").decode().splitlines()]
         assert sum(float(turn[4]) for turn in turns if 4 <= float(turn[3]) < 40) > 20
+
+
+def test_what_a_microphone_hears_of_its_neighbour_is_not_paid_for_again(tmp_path: Path) -> None:
+    import soundfile
+
+    def hear(pcm: bytes) -> list[Spoken]:
+        return speak(pcm) if np.abs(np.frombuffer(pcm, "<i2").astype(int)).max() > 8000 else []
+
+    with Paid(tmp_path, 44.0, hear=hear, chunk_s=[40, 60]) as paid:
+        samples, rate = soundfile.read(paid.recording, dtype="float32")
+        loud = 0.9 * samples / np.abs(samples).max()
+        soundfile.write(paid.recording, np.stack([loud, np.roll(loud, 3 * rate) / 8], axis=1), rate)
+        result = paid.run(paid.shop(), WORDS)
+        assert result is not None
+        assert result.outcome == "completed"
+        assert result.state.checkpoints[TRANSCRIPTION].metadata["chunks"] == 2
+        assert paid.openai.count(TRANSCRIBE) == 2
