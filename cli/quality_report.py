@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cli.render import count, seconds
-from pipeline.formats.paragraphs import clock
 from pipeline.speech.quality import Place, suspect_places
+from pipeline.speech.times import clock
 from pipeline.speech.transcript import Transcript
 
 SHOWN = 3
