@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import multiprocessing
 import os
 import resource
@@ -44,14 +45,14 @@ COMMANDS: dict[str, set[int]] = {
 have the name. About a damaged log all but `tail` and the last say 4."""
 
 
-def commands_in_a_process() -> Tally:
-    """Run all commands on all hostile logs in a process of their own."""
+def commands_in_a_process(first: int = 0, step: int = 1) -> Tally:
+    """Run all commands on all hostile logs, or every so many, in a process of their own."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(run_commands).result()
+        return pool.submit(run_commands, first, step).result()
 
 
-def run_commands() -> Tally:
-    """Run all commands on all hostile logs in this process, whose folder and environment change.
+def run_commands(first: int, step: int) -> Tally:
+    """Run all commands on every so many hostile logs in this process, whose folder and environment change.
 
     Raises:
         BrokenPromiseError: one ended otherwise than documented, took too long or held too much.
@@ -68,7 +69,7 @@ def run_commands() -> Tally:
             log.write_bytes(harmless(pipeline))
         _run_all("a harmless log", store, tally)
         held_bytes = _held_bytes()
-        for name in _hostile(Path(store.path(HOSTILE))):
+        for name in _hostile(Path(store.path(HOSTILE)), first, step):
             _run_all(name, store, tally)
             grown_bytes = _held_bytes() - held_bytes
             if grown_bytes > GROWTH_BYTES_MAX:
@@ -76,9 +77,9 @@ def run_commands() -> Tally:
     return tally
 
 
-def _hostile(log: Path) -> Iterator[str]:
+def _hostile(log: Path, first: int, step: int) -> Iterator[str]:
     """Put each hostile log into its place and yield its name."""
-    for name, content in logs(HOSTILE):
+    for name, content in itertools.islice(logs(HOSTILE), first, None, step):
         log.write_bytes(content)
         yield name
     log.write_bytes(harmless(HOSTILE))

@@ -1,6 +1,6 @@
 """Somebody else has a hand in it: files and folders are moved, replaced, cut or closed under a writer's feet.
 
-    python -m proofs.interference --rounds 1 --seed 1
+    python -m proofs.interference --rounds 2 --seed 1
 
 Each harm is done at three moments: between two batches, between a writer's look at the file and its write, and
 between the write and the look that precedes the acknowledgement. What is acknowledged after that must be where it
@@ -149,12 +149,13 @@ def prove(*, rounds: int, seed: int) -> Tally:
     with scratch() as folders, nursery() as nest:
         for folder in folders:
             os.chmod(folder, 0o711)
-            beginnings = list(starts(nest, folder))
-            for harm, moment in [(harm, moment) for _ in range(rounds) for harm in HARMS for moment in MOMENTS]:
-                start = chance.choice(beginnings)
-                with case(f"{start.name}; {harm.name}; {moment}"):
-                    _suffer(nest, start.begin(os.path.join(folder, "log")), harm, moment)
-                tally.add(f"harms done at the moment: {moment}")
+        places = [(folder, list(starts(nest, folder))) for folder in folders]
+        for harm, moment in [(harm, moment) for _ in range(rounds) for harm in HARMS for moment in MOMENTS]:
+            folder, beginnings = chance.choice(places)
+            start = chance.choice(beginnings)
+            with case(f"{start.name}; {harm.name}; {moment}"):
+                _suffer(nest, start.begin(os.path.join(folder, "log")), harm, moment)
+            tally.add(f"harms done at the moment: {moment}")
     return tally
 
 
@@ -230,7 +231,7 @@ def _seen(root: str) -> dict[str, tuple[int, int, int]]:
 
 def main() -> None:
     """See `prove`."""
-    command("interference", prove, {"rounds": 5})
+    command("interference", prove, {"rounds": 10})
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ KILLERS: tuple[tuple[str, ...], ...] = (
     ("proofs.damage", "--corruptions", "20000"),
     (*_PYTEST, *(f"tests/test_log_{name}.py" for name in _LOG_TESTS)),
     (*_PYTEST, "tests/test_cli_salvage.py"),
-    ("proofs.interference", "--rounds", "1"),
+    ("proofs.interference", "--rounds", "2"),
     ("proofs.writers", "--rounds", "20"),
     ("proofs.kills", "--kills", "60"),
     ("proofs.crash", "--states", "20000", "--depth", "2"),

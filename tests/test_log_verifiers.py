@@ -36,7 +36,7 @@ def blind_to_names(content: bytes, pipeline: str, head: tuple[int, str] | None) 
 
 def test_the_second_verifier_and_the_shells_agree_with_ours() -> None:
     judge = pytest.importorskip("proofs.second_reader").judge
-    counts = verifiers.compare(judge, corruptions=12_000, shells=60, seed=random.randrange(2**32)).counts
+    counts = verifiers.compare(judge, corruptions=6_000, shells=36, seed=random.randrange(2**32)).counts
     assert {name for name in counts if "shell" not in name} == {
         f"agreed on {verdict}" for verdict in ("clean", "unterminated", "torn", "corrupt", "newer")
     }
@@ -45,7 +45,7 @@ def test_the_second_verifier_and_the_shells_agree_with_ours() -> None:
 @pytest.mark.parametrize("judge", [blind_to_heads, blind_to_nuls, blind_to_names])
 def test_a_verifier_that_overlooks_something_is_found_and_the_bytes_are_kept(judge: verifiers.Judge) -> None:
     with pytest.raises(BrokenPromiseError, match="ours says") as broken:
-        verifiers.compare(judge, corruptions=1000, shells=0, seed=0)
+        verifiers.compare(judge, 0, 7, corruptions=7000, shells=0, seed=0)
     kept = re.search(r"Its bytes: (\S+)", str(broken.value))
     assert kept is not None
     assert Path(kept[1]).stat().st_size > 0
@@ -53,6 +53,6 @@ def test_a_verifier_that_overlooks_something_is_found_and_the_bytes_are_kept(jud
 
 
 def test_the_shells_verifier_is_asked_about_each_kind_of_damage() -> None:
-    counts = verifiers.compare(ours, corruptions=3000, shells=36, seed=0).counts
+    counts = verifiers.compare(ours, 0, 7, corruptions=7000, shells=7 * 24, seed=0).counts
     assert counts["the shell agreed on a damaged log"] >= 2
     assert counts["the shell agreed on a whole log"] >= 1
