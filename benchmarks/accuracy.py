@@ -5,11 +5,7 @@ without it everything but the shipped samples is 'not run'.
 
 Diarization error: no collar, overlaps judged. Word error: case and punctuation don't count.
 
-What `pipeline.audio.voices` was tuned on: mixtures as `benchmarks.mixtures` makes them, but of some 230 readers of
-the train-clean-100 and test-other parts of LibriSpeech, none of whom is among the voices here. The mixtures printed
-here are made of the shared recordings. The first ones of seed 2026 were looked at on the way, those of the default
-seed were not. The threshold was about even there
-between 3.9 and 4.1, and the repeated call decided, so its figures are not quite independent of the tuning.
+The conversations and the count of their speakers are `benchmarks.counting`.
 """
 
 from __future__ import annotations
@@ -18,14 +14,15 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.mixtures import RATE, Mixture, mixtures, shared_voices
+from benchmarks.counting import MIXTURES, SEED, conversations
+from benchmarks.mixtures import RATE
 from benchmarks.truth import rttm
 from pipeline.providers.base import Audio, Chunk
 from pipeline.speech.metrics import diarization_error, word_errors
@@ -52,8 +49,8 @@ class Unwatched:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Print the accuracy of the built-in engines.")
-    parser.add_argument("--mixtures", type=int, default=48)
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--mixtures", type=int, default=MIXTURES)
+    parser.add_argument("--seed", type=int, default=SEED)
     named = parser.parse_args()
     corpus = os.environ.get("EVT_CORPUS")
     with tempfile.TemporaryDirectory() as scratch:
@@ -62,7 +59,7 @@ def main() -> None:
             print("diarization: not run (set EVT_CORPUS to the folder of the shared recordings)")
             return
         call(Path(corpus) / "pyannote_sample", Path(scratch))
-        conversations(mixtures(shared_voices(Path(corpus)), named.mixtures, named.seed), Path(scratch))
+        conversations(Path(corpus), named.mixtures, named.seed)
 
 
 def transcription(scratch: Path) -> None:
@@ -102,29 +99,6 @@ def call(folder: Path, scratch: Path) -> None:
             limit = at_most if times == 1 else None
             how = "given 2 speakers" if speakers else f"counted {count(turns)} speakers"
             show(f"DER call x{times}, {how}", diarization_error(repeated, turns).rate, at_most=limit)
-
-
-def conversations(made: Iterator[Mixture], scratch: Path) -> None:
-    """Print the counts and errors on generated conversations."""
-    off, given, counted, speed = [], [], [], []
-    for mixture in made:
-        path = written(scratch / "mixture.flac", mixture.samples)
-        turns, took_s = diarized(path, None)
-        known, _ = diarized(path, mixture.voices)
-        duration_s = len(mixture.samples) / RATE
-        off.append(count(turns) - mixture.voices)
-        counted.append(diarization_error(mixture.truth, turns).rate)
-        given.append(diarization_error(mixture.truth, known).rate)
-        speed.append(took_s / duration_s)
-        print(
-            f"  {mixture.name} {duration_s:4.0f} s, {mixture.voices} voices, found {count(turns)}, "
-            f"DER {counted[-1]:.3f}, given the count {given[-1]:.3f}"
-        )
-    show("count exact", np.mean(np.equal(off, 0)), at_least=0.60)
-    show("count within one", np.mean(np.abs(off) <= 1), at_least=0.90)
-    show("DER mixtures, counted, median", np.median(counted))
-    show("DER mixtures, given, median", np.median(given))
-    show("CPU time per second of audio, mean", np.mean(speed), at_most=0.1)
 
 
 def diarized(path: Path, speakers: int | None) -> tuple[list[Turn], float]:

@@ -22,6 +22,9 @@ RATE = 16_000
 SPEEDS = (0.9, 1.1)
 """A voice is resampled by a factor between these, which shifts pitch and formants together: another voice."""
 
+VOICES_MAX = 6
+SHORTEST_S, LONGEST_S = 20.0, 1200.0
+
 Samples = np.ndarray[Any, np.dtype[np.float64]]
 Voices = Mapping[str, Sequence[Samples]]
 """By name: stretches of speech of one speaker, mono, 16 kHz, -1 to 1, without long pauses."""
@@ -67,13 +70,11 @@ def trimmed(samples: Samples, *, below_peak_db: float = 35.0, block: int = 320) 
     return samples[loud[0] * block : (loud[-1] + 1) * block]
 
 
-def mixtures(voices: Voices, count: int, seed: int, *, longest_s: float = 600.0) -> Iterator[Mixture]:
-    """Yield `count` conversations of 1 to 4 voices and 20 s to `longest_s`; the same for the same seed."""
-    for index in range(count):
-        rng = np.random.default_rng([seed, index])
-        speakers = 1 + index % 4
-        duration_s = 20.0 * (longest_s / 20.0) ** rng.uniform()
-        yield mixture(voices, speakers, duration_s, rng, name=f"{seed}-{index:03d}")
+def numbered(voices: Voices, seed: int, index: int) -> Mixture:
+    """Make the conversation of this number of a set: of 1 to 6 voices in turn, 20 s to 20 min long."""
+    rng = np.random.default_rng([seed, index])
+    duration_s = SHORTEST_S * (LONGEST_S / SHORTEST_S) ** rng.uniform()
+    return mixture(voices, 1 + index % VOICES_MAX, duration_s, rng, name=f"{seed}-{index:03d}")
 
 
 def mixture(
@@ -152,7 +153,8 @@ def main() -> None:
     import soundfile
 
     named.directory.mkdir(parents=True, exist_ok=True)
-    for made in mixtures(shared_voices(Path(corpus)), named.count, named.seed):
+    voices = shared_voices(Path(corpus))
+    for made in (numbered(voices, named.seed, index) for index in range(named.count)):
         soundfile.write(named.directory / f"{made.name}.flac", made.samples, RATE)
         lines = [
             f"SPEAKER {made.name} 1 {turn.start_s:.3f} {turn.end_s - turn.start_s:.3f} "

@@ -351,6 +351,8 @@ def test_scripts_without_spaces_and_from_right_to_left_are_corrected_by_word(
         ("\n[00:00:01] one", 2),
         ("[00:00:01] : one", 1),
         ("# all is gone\n", 1),
+        ("[00:00:01] A: one\n\nB: two", 3),
+        ("[00:00:01] A: one\n\n[zz] B: two", 3),
     ],
 )
 def test_the_line_that_can_not_be_understood_is_named(text: str, line: int) -> None:

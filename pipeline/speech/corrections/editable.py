@@ -86,6 +86,7 @@ def paragraphs_of(text: str, transcript: Transcript) -> tuple[Paragraph, ...]:
                 raise EditedTextError(
                     line, "the first paragraph must begin with a time and a name: [00:00:12] Anna: …"
                 )
+            _require_no_head(line, block[0].strip(), labels)
             found.append(Paragraph(found[-1].time_s, found[-1].speaker, _one(block), begins=False))
             continue
         name, colon, first = head[5].partition(":")
@@ -98,6 +99,13 @@ def paragraphs_of(text: str, transcript: Transcript) -> tuple[Paragraph, ...]:
             1, "there is no paragraph in it; to delete what was said, leave [00:00:12] Anna: there"
         )
     return tuple(found)
+
+
+def _require_no_head(line: int, text: str, labels: Mapping[str, str]) -> None:
+    """Refuse a paragraph with half a head: it would become words of whoever spoke before."""
+    name, colon, _ = text.partition(":")
+    if colon and one_line(name.rpartition("]")[2]) in labels:
+        raise EditedTextError(line, "a speaker's paragraph begins with a time as well: [00:00:12] Anna: …")
 
 
 def _shown_speakers(transcript: Transcript) -> Mapping[str, str]:
