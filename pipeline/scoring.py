@@ -116,9 +116,21 @@ def score(pairs: Sequence[tuple[Account, Account]], settings: Settings) -> dict[
         for name, result in _results(truth, found, settings, lambda name: reasons[name] is None).items():
             results[name].append(result)
     return {
-        name: NotPossible(reason) if (reason := reasons[name]) is not None else _summed(results[name])
+        name: NotPossible(reason) if (reason := reasons[name]) is not None else _judged(_summed(results[name]))
         for name in NEEDS
     }
+
+
+def _judged(result: Result) -> Result | NotPossible:
+    """Return a figure, unless there is nothing that it could be a share of."""
+    if isinstance(result, WrongSpeakers):
+        return result if result.words else NotPossible("the two have no words in common")
+    if isinstance(result, DiarizationError):
+        return result if result.speech_s else NotPossible("nobody speaks in the reference")
+    if isinstance(result, JaccardError):
+        return result if result.speakers else NotPossible("nobody speaks in the reference")
+    total = result.characters if isinstance(result, CharacterErrors) else result.words
+    return result if total else NotPossible("nothing is said in the reference")
 
 
 def _why_not(needs: Sequence[str], pairs: Sequence[tuple[Account, Account]]) -> str | None:

@@ -61,6 +61,14 @@ def test_what_a_reference_does_not_tell_is_said_to_be_impossible_and_never_0(
     assert impossible <= judged
 
 
+def test_a_reference_in_which_nothing_is_said_gives_no_figure() -> None:
+    nothing = {"talk": Account((), words=True, times=True, speakers=True)}
+    assert all(isinstance(result, NotPossible) for result in scored(nothing, stm(FOUND)).values())
+    strangers = scored(stm(TRUTH), {"talk": Account((), words=True, times=True, speakers=True)})
+    assert isinstance(strangers["WDER"], NotPossible), "no word was heard that could have the wrong speaker"
+    assert strangers["WER"] == WordErrors(5, 5, 0, 5, 0)
+
+
 def test_counts_of_several_recordings_are_summed() -> None:
     truth, found = stm(TRUTH + "other 1 Cy 0 1 yes\n"), stm(FOUND + "other 1 X 0 1 yes\n")
     results = scored(truth, found)
