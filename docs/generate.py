@@ -158,7 +158,7 @@ def _options(command: click.Command) -> str:
 
 def _option(option: click.Option) -> tuple[str, str]:
     value = "" if option.is_flag else f" {option.metavar or _VALUES.get(type(option.type), 'TEXT')}"
-    names = ", ".join(f"`{name}{value}`" for name in option.opts)
+    names = ", ".join(f"`{name}{value}`" for name in (*option.opts, *option.secondary_opts))
     notes = [option.help or ""]
     if isinstance(option.type, click.Choice):
         notes.append(f"One of {', '.join(f'`{choice}`' for choice in option.type.choices)}.")
