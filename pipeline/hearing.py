@@ -131,7 +131,9 @@ class Hearing:
     def _is_let(self, error: ProviderError) -> bool:
         """Say whether a failure becomes a gap."""
         codes = _OF_THE_PIECE.get(error.kind, set())
-        return self.work.step.gaps_allowed and (codes is None or error.code in codes)
+        # A process that died for lack of memory says nothing of the piece.
+        passes = error.kind == LOCAL and error.retryable
+        return self.work.step.gaps_allowed and not passes and (codes is None or error.code in codes)
 
     def _failed(self, piece: Piece, error: ProviderError) -> Heard:
         """Leave a piece as a gap, if that is let."""

@@ -13,9 +13,11 @@ import pytest
 
 from projections.graph import FORMATS, SUFFIXES, TRANSCRIPTION
 from projections.limits import STOP, Limits
+from projections.options import Named
 from tests.support.openai_server import RATE_HZ, TRANSCRIBE, Spoken, speak
 from tests.support.paid import Paid
 from tests.support.service import status
+from tests.support.shop import make_shop, run_once, scripted, write_script, write_speech
 
 pytestmark = pytest.mark.slow
 
@@ -233,3 +235,14 @@ def test_what_a_microphone_hears_of_its_neighbour_is_not_paid_for_again(tmp_path
         assert result.outcome == "completed"
         assert result.state.checkpoints[TRANSCRIPTION].metadata["chunks"] == 2
         assert paid.openai.count(TRANSCRIBE) == 2
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_a_failure_that_another_run_may_mend_is_no_gap(tmp_path: Path, *, passes: bool) -> None:
+    recording, again = write_speech(tmp_path / "talk.wav", 8.0), str(passes).lower()
+    extra = f'[[failures]]\noperation = "transcription"\ncalls = [2]\nretryable = {again}'
+    script = write_script(tmp_path / "a.toml", words=[("one", 0.2, 0.6)], extra=extra, chunk_s="[2.0, 3.0]")
+    named = Named(options=scripted(script, allow_gaps=True))
+    result, _ = run_once(make_shop(tmp_path / "home"), recording, tmp_path, named)
+    assert result is not None
+    assert result.outcome == ("failed" if passes else "completed")
