@@ -110,15 +110,15 @@ class Store:
         """
         return self._place(pipeline).log
 
-    def pipelines(self) -> list[str]:
-        """Return the names of all logs, sorted."""
+    def pipelines(self, *, of: str = "") -> list[str]:
+        """Return the names of all logs, sorted; with `of`, of those that begin so: one folder is read."""
         try:
-            return sorted(self._found())
+            return sorted(name for name in self._found(of[:2]) if name.startswith(of))
         except OSError as error:
             raise LogStorageError(f"The logs in {self.root} can't be listed: {error}.") from error
 
-    def _found(self) -> Iterator[str]:
-        for shard in self._storage.names(self.root):
+    def _found(self, of: str) -> Iterator[str]:
+        for shard in [of] if len(of) == 2 else self._storage.names(self.root):
             for name in self._storage.names(os.path.join(self.root, shard)) if len(shard) <= 2 else ():
                 pipeline = name.removesuffix(".jsonl")
                 if pipeline != name and pipeline[:2] == shard and is_name(pipeline):

@@ -1,7 +1,7 @@
 """Variants of a pipeline: found again by their wishes, begun, and given what their family has done already.
 
-A variant is a pipeline with a log and files of its own. Its base is only read: neither its results nor its wishes
-change. A crash at any point leaves a log that the same call goes on with.
+A variant is a pipeline with a log and files of its own. Beginning one only reads its base: neither its results nor
+its wishes change. A crash at any point leaves a log that the same call goes on with.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ ENGINES = ((DIARIZATION, "diarizer"), (TRANSCRIPTION, "transcriber"))
 
 def variants(shop: Workshop, base: str) -> list[str]:
     """Return the ids of a pipeline's variants that have a log, in their order."""
-    ids = [name for name in shop.store.pipelines() if base_of(name) == base and number_of(name) > 1]
+    ids = [name for name in shop.store.pipelines(of=base) if base_of(name) == base and number_of(name) > 1]
     return sorted(ids, key=number_of)
 
 
@@ -116,16 +116,17 @@ def begin(shop: Workshop, asked: Look, recording: Recording | None, named: Named
 
 
 def take_over(shop: Workshop, pipeline: str, recording: Recording | None, named: Named) -> None:
-    """Let a variant have what its family has done and its own plan would do; any other pipeline stays as it is.
+    """Let a pipeline have what its family has done and its own plan would do; one without a family stays as it is.
 
     Raises:
         UnsettledError: another one waits for paid calls of the same engine, or is in doubt about them.
         LogError: the log can't be read or written.
     """
-    if number_of(pipeline) < 2:
+    if not _has_family(shop, pipeline):
         return
     seen = look(shop, pipeline, recording, named, _nowhere)
-    if seen.state.forked is None or seen.plan.is_done or seen.plan.blocked:
+    is_of_it = seen.state.forked is not None if number_of(pipeline) > 1 else has_begun(seen.state)
+    if not is_of_it or seen.plan.is_done or seen.plan.blocked:
         return
     relatives = _relatives(shop, base_of(pipeline), pipeline)
     if not _missing_here(shop, foresee(seen.state, _endings(seen.state)), seen, recording, relatives):
@@ -142,6 +143,10 @@ def take_over(shop: Workshop, pipeline: str, recording: Recording | None, named:
                 here.take(ref, there, path)
         recorder.record(*(takeover.event for takeover in found))
         recorder.finish()
+
+
+def _has_family(shop: Workshop, pipeline: str) -> bool:
+    return number_of(pipeline) > 1 or (number_of(pipeline) == 1 and bool(variants(shop, pipeline)))
 
 
 def has_begun(state: PipelineState) -> bool:
@@ -226,9 +231,9 @@ def _missing_here(
     stages = stages_to_take_over(state, seen.options, around, relatives)
     after = foresee(state, [takeover.event for takeover in stages])
     steps = make_plan(after, seen.options, around).stages
-    if (other := unsettled(steps, relatives)) is not None:
+    if (other := unsettled(after, steps, relatives)) is not None:
         raise UnsettledError(
-            f"Calls of {other} may have paid already for what {seen.pipeline} is to ask. "
+            f"Calls of {other} may have paid already, or are about to pay, for what {seen.pipeline} is to ask. "
             f"`evt run {other}` settles them; then repeat this command."
         )
     return [*stages, *answers_to_take_over(after, steps, around.missing, relatives)]

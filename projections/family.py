@@ -1,8 +1,8 @@
 """The pipelines of one recording: a base and its variants, `ID.2`, `ID.3` and so on. Pure.
 
-A variant has a log and files of its own. What another pipeline of the family has done already, and the variant
-would do in the same way, is taken over: successes as a plan would reuse them, and answers of the engine that is to
-be asked. So a family pays for nothing twice, and each member stands alone once that is recorded.
+A variant has a log and files of its own. What another pipeline of the family has done already, and this one would
+do in the same way, is taken over: successes as a plan would reuse them, and answers of the engine that is to be
+asked. So a family pays for nothing twice, and each member stands alone once that is recorded.
 """
 
 from __future__ import annotations
@@ -109,17 +109,33 @@ def answers_to_take_over(
     return tuple(found)
 
 
-def unsettled(steps: Sequence[StagePlan], relatives: Sequence[Relative]) -> str | None:
-    """Return a relative whose stage isn't done, and waits for paid calls of the engine that is to be asked.
+def unsettled(state: PipelineState, steps: Sequence[StagePlan], relatives: Sequence[Relative]) -> str | None:
+    """Return a relative whose stage isn't done, and pays the engine that is to be asked, or may have paid it.
 
-    What it waits for, or may have paid already, would be asked for and paid once more here.
+    What it waits for, or is about to ask, would be asked for and paid once more here. A pipeline that waits itself
+    waits only for those of lower numbers, so that no two wait for each other.
     """
     for step, engine in _asking(steps):
-        for relative, call in _calls_of(engine, step.stage, relatives):
-            waits = call.started.billable and (call.status == STARTED or call.in_doubt)
-            if waits and relative.state.attempts[step.stage][-1].status != SUCCEEDED:
+        waits = _waits(Relative(state), step.stage, engine)
+        for relative in relatives:
+            before = number_of(relative.state.pipeline_id) < number_of(state.pipeline_id)
+            if (before or not waits) and _waits(relative, step.stage, engine):
                 return relative.state.pipeline_id
     return None
+
+
+def _waits(pipeline: Relative, stage: str, engine: Engine) -> bool:
+    """Say whether the newest attempt of a stage has paid calls of an engine that are open, in doubt, or to come."""
+    attempts = pipeline.state.attempts.get(stage, ())
+    if not attempts or attempts[-1].status == SUCCEEDED:
+        return False
+    asking = attempts[-1].status == STARTED and attempts[-1].started.options.get("provider") == engine.name
+    open_calls = (
+        call.status == STARTED or call.in_doubt
+        for _, call in _calls_of(engine, stage, [pipeline])
+        if call.started.billable
+    )
+    return (asking and engine.price is not None) or any(open_calls)
 
 
 def _next_stage(
@@ -131,8 +147,10 @@ def _next_stage(
             number = len(state.attempts.get(step.stage, ())) + 1
             takeover = _success(attempt, relative.state.pipeline_id, number)
             now = make_plan(foresee(state, [takeover.event]), options, around)[step.stage]
-            # What differs only in things that nobody named counts as with any success, but replaces none.
-            counts = now.decision == REUSE or (now.decision == STALE and step.cause == FIRST)
+            # What differs only in things that nobody named counts as with any success, but replaces none. Not for a
+            # base: its engines may be defaults, and what somebody named for a variant says nothing about them.
+            stale_counts = step.cause == FIRST and state.forked is not None
+            counts = now.decision == REUSE or (now.decision == STALE and stale_counts)
             if counts and now.reused is not None and now.reused.number == number:
                 return takeover
     return None

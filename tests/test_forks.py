@@ -21,7 +21,7 @@ from pipeline.recordings import Recording, identify
 from pipeline.workshop import Workshop
 from projections import events as ev
 from projections.decisions import BLOCKED, STALE
-from projections.family import Relative, stages_to_take_over
+from projections.family import Relative, stages_to_take_over, unsettled
 from projections.fold import fold, foresee, initial_state
 from projections.limits import STOP, Limits
 from projections.options import Named
@@ -296,6 +296,57 @@ def test_what_the_base_may_have_paid_for_is_settled_there_first(tmp_path: Path) 
     other = family.begin(transcriber=by(family.b))
     family.go_on(other)
     assert family.see(other).plan.is_done
+
+
+def test_a_base_pays_for_nothing_that_a_variant_has_done(tmp_path: Path) -> None:
+    family = Family(tmp_path)
+    family.make_base()
+    paid = family.script("paid", words=WORDS[:4], **PAID)
+    variant = family.variant(transcriber=by(paid))
+    assert calls(family.state(variant), here=True)
+    named = Named(options={"transcriber": by(paid)})
+    forks.take_over(family.shop, family.base, family.recording, named)
+    seen = look(family.shop, family.base, family.recording, named, lambda *_: None)
+    runner.run(family.shop, seen, family.recording, named, lambda *_: None, Quiet())
+    state = family.state(family.base)
+    assert state.attempts["transcription"][-1].provided_by == {"pipeline": variant, "attempt": 1}
+    assert not [call for call in state.calls.values() if call.started.billable]
+    assert family.see(family.base).plan.is_done
+
+
+def test_what_a_variant_has_named_is_no_wish_of_its_base(tmp_path: Path) -> None:
+    family = paid_family(tmp_path, FAILS)
+    other = family.variant(transcriber=by(family.b))
+    assert family.see(other).plan.is_done
+    before = family.state(family.base)
+    forks.take_over(family.shop, family.base, family.recording, Named(options={"language": "en"}))
+    after = family.state(family.base)
+    assert after.attempts["transcription"] == before.attempts["transcription"]
+
+
+def test_of_two_that_are_in_doubt_only_the_later_one_waits(tmp_path: Path) -> None:
+    family = paid_family(tmp_path, f'{FAILS}\nkind = "ambiguous"')
+    base = family.state(family.base)
+    variant = evolve(base, pipeline_id=f"{family.base}.2")
+    steps = family.see(family.begin(diarizer="none")).plan.stages
+    assert unsettled(base, steps, [Relative(variant)]) is None
+    assert unsettled(variant, steps, [Relative(base)]) == family.base
+    assert unsettled(initial_state(family.base), steps, [Relative(variant)]) == variant.pipeline_id
+
+
+def test_a_relative_that_is_asking_a_paid_engine_is_waited_for_also_between_two_calls(tmp_path: Path) -> None:
+    family = paid_family(tmp_path, FAILS)
+    relative = family.state(family.base)
+    last = relative.attempts["transcription"][-1]
+    asking = evolve(
+        relative,
+        attempts={**relative.attempts, "transcription": (evolve(last, status="started", error=None),)},
+    )
+    pipeline = family.begin(diarizer="none")
+    steps = family.see(pipeline).plan.stages
+    state = family.state(pipeline)
+    assert unsettled(state, steps, [Relative(asking)]) == family.base
+    assert unsettled(state, steps, [Relative(relative)]) is None
 
 
 @pytest.mark.slow
