@@ -174,7 +174,7 @@ def test_no_more_speakers_are_counted_than_the_user_allows(tmp_path: Path) -> No
     kennedy = voice("jfk")
     slower = np.interp(np.arange(0, len(kennedy) - 1, 0.8), np.arange(len(kennedy)), kennedy)
     heard = audio(tmp_path, np.concatenate([conversation(4)[0], slower, slower]))
-    assert len(speakers(diarized(heard))) == 3
+    assert len(speakers(diarized(heard))) > 2
     assert len(speakers(diarized(heard, max_speakers=2))) == 2
 
 

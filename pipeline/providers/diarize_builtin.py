@@ -32,7 +32,7 @@ class BuiltinDiarizer:
 
     def engine(self) -> Engine:
         """Return the facts about this engine; it works everywhere."""
-        return Engine(name="builtin", version=2, key_options=("speakers", "min_speakers", "max_speakers"))
+        return Engine(name="builtin", version=3, key_options=("speakers", "min_speakers", "max_speakers"))
 
     def diarize(self, audio: Audio, options: Options, work: Work) -> Answer:
         """Return the turns of the mix; none where nobody speaks."""

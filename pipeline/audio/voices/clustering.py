@@ -1,6 +1,7 @@
 """Divides vectors into groups of similar ones. Nothing here knows of sound.
 
-Source: A. Ng, M. Jordan, Y. Weiss, "On spectral clustering", NIPS 2001.
+Source: R. Sokal, C. Michener, "A statistical method for evaluating systematic relationships", University of Kansas
+Science Bulletin 38, 1958 (the average linkage).
 """
 
 from __future__ import annotations
@@ -11,52 +12,49 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-KMEANS_ROUNDS = 20
 
+def groupings(vectors: Array, most: int) -> list[Labels]:
+    """Divide vectors into 1, 2, 3 … groups, each division a refinement of the one before.
 
-def eigenvectors(vectors: Array, largest: int) -> Array:
-    """Return the coordinates of each vector in which groups of similar vectors stand apart.
+    The two groups that are the most alike on average are joined, again and again.
 
     Args:
         vectors: what to group, by the cosine between them: each of length 1; shape (rows, dimensions).
-        largest: how many coordinates are wanted.
+        most: how many groups the finest division has; never more than there are rows.
 
     Returns:
-        The most telling coordinate first; shape (rows, min(largest, rows)).
+        The group of each row, from 0 without gaps; the division into n groups at index n - 1.
     """
-    similarity = np.maximum(vectors @ vectors.T, 0.0)
-    np.fill_diagonal(similarity, 0.0)
-    degree = similarity.sum(axis=1) + 1e-9
-    _, found = np.linalg.eigh(similarity / np.sqrt(np.outer(degree, degree)))
-    coordinates: Array = found[:, ::-1][:, :largest]
-    return coordinates
+    labels = np.arange(len(vectors))
+    found = []
+    for keep, join in _joins(vectors @ vectors.T):
+        found.append(numbered(labels))
+        labels[labels == join] = keep
+    found.append(numbered(labels))
+    return found[::-1][:most]
 
 
-def grouped(coordinates: Array, groups: int) -> Labels:
-    """Divide the rows of `eigenvectors` into at most `groups` groups, numbered from 0 without gaps."""
-    rows = coordinates[:, :groups]
-    rows = rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9)
-    return np.unique(_kmeans(rows, groups), return_inverse=True)[1]
+def numbered(labels: Labels) -> Labels:
+    """Number the groups from 0 without gaps, in the order of their numbers so far."""
+    return np.asarray(np.unique(labels, return_inverse=True)[1], np.int64)
 
 
-def _kmeans(rows: Array, groups: int) -> Labels:
-    centres = _far_apart(rows, groups)
-    for _ in range(KMEANS_ROUNDS):
-        members = np.eye(len(centres))[_distances(rows, centres).argmin(axis=1)]
-        counts = members.sum(axis=0)[:, np.newaxis]
-        centres = np.where(counts > 0, members.T @ rows / np.maximum(counts, 1), centres)
-    return np.asarray(_distances(rows, centres).argmin(axis=1), np.int64)
-
-
-def _far_apart(rows: Array, groups: int) -> Array:
-    """Choose the row nearest the middle, then again and again the one farthest from all that are chosen."""
-    chosen = [int(_distances(rows, rows.mean(axis=0, keepdims=True)).argmin())]
-    while len(chosen) < min(groups, len(rows)):
-        chosen.append(int(_distances(rows, rows[chosen]).min(axis=1).argmax()))
-    return rows[chosen]
-
-
-def _distances(rows: Array, centres: Array) -> Array:
-    """Return squared Euclidean distances; shape (rows, centres)."""
-    distances: Array = np.square(rows[:, np.newaxis] - centres).sum(axis=2)
-    return distances
+def _joins(similarity: Array) -> list[tuple[int, int]]:
+    """Return which two groups are joined at each step, by the row that stands for each; the first one goes on."""
+    rows = len(similarity)
+    alike = similarity.copy()
+    np.fill_diagonal(alike, -np.inf)
+    size = np.ones(rows)
+    best = alike.max(axis=1)
+    joins = []
+    for _ in range(rows - 1):
+        keep = int(best.argmax())
+        join = int(alike[keep].argmax())
+        mean = (size[keep] * alike[keep] + size[join] * alike[join]) / (size[keep] + size[join])
+        mean[[keep, join]] = -np.inf
+        alike[keep] = alike[:, keep] = mean
+        alike[join] = alike[:, join] = -np.inf
+        size[keep] += size[join]
+        best = alike.max(axis=1)
+        joins.append((keep, join))
+    return joins

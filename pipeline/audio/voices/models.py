@@ -49,10 +49,6 @@ class Mixture:
         log_densities: Array = np.log(self.weights) - 0.5 * (squares + constants)
         return log_densities
 
-    def log_likelihoods(self, frames: Frames) -> Array:
-        """Return the log likelihood of each frame."""
-        return np.concatenate([_log_sum(self.log_densities(chunk)) for chunk in _chunks(frames)])
-
     def responsibilities(self, frames: Frames) -> Frames:
         """Return the probability that each component made a frame; shape (frames, components)."""
         return np.concatenate([self._responsibilities(chunk).astype(np.float32) for chunk in _chunks(frames)])
@@ -103,14 +99,45 @@ def _fitted(sample: Array, shares: Array) -> Mixture:
     return Mixture(counts / counts.sum(), means, np.maximum(squares - np.square(means), VARIANCE_MIN))
 
 
-def voice_models(mixture: Mixture, frames: Frames, labels: Labels, voices: int) -> list[Mixture]:
-    """Return the mixture adapted to each of the voices 0 … voices - 1 that `labels` gives the frames to."""
-    shares = mixture.responsibilities(frames)
-    models = []
-    for voice in range(voices):
-        counts, sums = _statistics(frames[labels == voice], shares[labels == voice])
-        models.append(mixture.adapted(counts, sums))
-    return models
+@frozen
+class Statistics:
+    """What a mixture makes of some stretches of speech, so that voices made of them can be compared at once.
+
+    Attributes:
+        counts: how many frames of each stretch each component made; shape (stretches, components).
+        sums: the sums of those frames, from the component's mean, in its standard deviations; shape (stretches,
+            components, dimensions).
+    """
+
+    counts: Array
+    sums: Array
+
+    def cross_fits(self, members: Array) -> Array:
+        """Return how well the model of each voice fits the frames of each, as log likelihood per frame.
+
+        Each frame stays with the components that made it, which spares going through the frames again.
+
+        Args:
+            members: 1 where a stretch is of a voice, else 0; shape (stretches, voices), each voice present.
+
+        Returns:
+            By frames of one voice and model of another, less what the mixture itself gives; shape (voices, voices).
+        """
+        counts = members.T @ self.counts
+        sums = np.tensordot(members.T, self.sums, axes=1)
+        means = sums / (counts + RELEVANCE)[:, :, np.newaxis]
+        gains = np.einsum("fcd,mcd->fm", sums, means) - 0.5 * np.einsum("fc,mcd->fm", counts, np.square(means))
+        fits: Array = gains / counts.sum(axis=1)[:, np.newaxis]
+        return fits
+
+
+def statistics(mixture: Mixture, frames: Frames, stretches: NDArray[np.int64]) -> Statistics:
+    """Gather the statistics of stretches of frames, half-open ranges of rows, none empty."""
+    found = [_statistics(frames[a:b], mixture.responsibilities(frames[a:b])) for a, b in stretches]
+    counts = np.array([count for count, _ in found])
+    sums = np.array([total for _, total in found])
+    centred = sums - counts[:, :, np.newaxis] * mixture.means
+    return Statistics(counts, centred / np.sqrt(mixture.variances))
 
 
 def _statistics(frames: Frames, shares: Frames) -> tuple[Array, Array]:

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 
 import numpy as np
+from attrs import frozen
 from numpy.typing import NDArray
 
 from pipeline.audio.voice_activity import Interval
 from pipeline.audio.voices.boundaries import best_path
-from pipeline.audio.voices.clustering import eigenvectors, grouped
-from pipeline.audio.voices.counting import (
-    least_distance,
-    least_margin,
-    least_persistence,
-    speaker_count,
-    support,
+from pipeline.audio.voices.clustering import groupings, numbered
+from pipeline.audio.voices.counting import THRESHOLD, evidence
+from pipeline.audio.voices.models import (
+    COMPONENTS,
+    SEEDS,
+    Frames,
+    Labels,
+    Mixture,
+    statistics,
+    supervectors,
+    trained,
+    unit,
 )
-from pipeline.audio.voices.models import COMPONENTS, SEEDS, Frames, Labels, Mixture, supervectors, trained, unit
 from pipeline.audio.voices.windows import Spans, windows
 
 Array = NDArray[np.float64]
 
 CLUSTERED_MAX = 600
 """How many windows are clustered: time grows with the cube of their number. The others join the nearest group."""
+
+FINEST = 10
+"""Into how many voices the speech is divided before those that are too alike are joined."""
+
+ROUNDS = 2
+"""How often the voices of a division share out the windows anew, each time as those windows then sound."""
 
 JUDGING_COMPONENTS = 4
 """Of which mixtures the distances between voices are taken to judge their number."""
@@ -37,6 +48,21 @@ COUNTED_MIN = 1000
 
 BATCH = 500
 """Windows that are compared with the voices at a time, about four minutes."""
+
+
+@frozen
+class Division:
+    """The chosen windows divided into voices.
+
+    Attributes:
+        labels: the voice of each window, from 0 without gaps.
+        support: how clearly all voices are different ones; infinite with one voice.
+        alike: the two that are the least clearly different, the lower number first.
+    """
+
+    labels: Labels
+    support: float
+    alike: tuple[int, int]
 
 
 class Voices:
@@ -56,11 +82,14 @@ class Voices:
         self._chosen = self._windows.thinned(CLUSTERED_MAX)
         self._starts = _recording_frames(self._chosen.spans[:, 0], intervals)
         self._vectors = self._supervectors(self._chosen.spans)
-        self._coordinates = eigenvectors(self._vectors, len(self._vectors))
+        judges = [mixture for mixture in self._mixtures if len(mixture.weights) <= JUDGING_COMPONENTS]
+        self._statistics = [statistics(judge, spectra, self._chosen.steps) for judge in judges]
+        self._found: dict[int, Mapping[int, Division]] = {}
 
     def labels(self, voices: int) -> Labels:
         """Divide the frames into at most so many voices; the voice of each frame, from 0."""
-        centres = self._centres(grouped(self._coordinates, voices))
+        divisions = self._divisions(max(voices, COUNTED_MAX + 1))
+        centres = self._centres(divisions[max(number for number in divisions if number <= voices)].labels)
         spans = self._windows.spans
         fits = [
             self._supervectors(spans[start : start + BATCH]) @ centres.T for start in range(0, len(spans), BATCH)
@@ -69,31 +98,47 @@ class Voices:
         return np.repeat(best_path(np.concatenate(fits)), lengths)
 
     def count(self, most: int) -> int:
-        """Return how many voices there seem to be, up to `most`; each needs two windows at least."""
+        """Return how many voices there seem to be, up to `most`: the most that are all different ones."""
         if len(self._spectra) < COUNTED_MIN:
             return 1
-        return speaker_count(self._supports(min(most, len(self._vectors) // 2)))
+        divisions = self._divisions(COUNTED_MAX + 1)
+        return min(most, max(voices for voices, found in divisions.items() if found.support > THRESHOLD))
 
-    def _supports(self, most: int) -> Iterator[float]:
-        """Yield what speaks for 2, 3, 4 … voices."""
-        for voices in range(2, most + 1):
-            self._check()
-            fits = self._vectors @ self._centres(grouped(self._coordinates, voices)).T
-            labels = best_path(fits)
-            complete = len(np.unique(labels)) == voices
-            yield self._support(fits, labels) if complete else -np.inf
+    def _divisions(self, most: int) -> Mapping[int, Division]:
+        """Return the best supported division into 1, 2, 3 … voices, `most` or more; some numbers may be missing."""
+        if most in self._found:
+            return self._found[most]
+        groups = groupings(self._vectors, max(FINEST, most))
+        found = list(self._joined(groups[-1]))
+        found += [self._division(labels) for labels in groups[1:most]]
+        best: dict[int, Division] = {}
+        for division in found:
+            voices = int(division.labels.max()) + 1
+            if voices not in best or division.support > best[voices].support:
+                best[voices] = division
+        self._found[most] = best
+        return best
 
-    def _support(self, fits: Array, labels: Labels) -> float:
-        voices = fits.shape[1]
-        judges = [mixture for mixture in self._mixtures if len(mixture.weights) == JUDGING_COMPONENTS]
-        steps = self._chosen.steps
-        spectra = np.concatenate([self._spectra[first:end] for first, end in steps])
-        frame_labels = np.repeat(labels, steps[:, 1] - steps[:, 0])
-        return support(
-            least_distance(judges, spectra, frame_labels, voices),
-            least_persistence(labels, self._starts, voices),
-            least_margin(fits, labels),
-        )
+    def _joined(self, groups: Labels) -> Iterator[Division]:
+        """Yield divisions into fewer and fewer voices: the two that are the least clearly different are joined."""
+        division = self._division(groups)
+        while division.labels.max() > 0:
+            yield division
+            one, other = division.alike
+            division = self._division(numbered(np.where(division.labels == other, one, division.labels)))
+        yield division
+
+    def _division(self, groups: Labels) -> Division:
+        """Let the voices that the groups stand for share out the windows anew, and judge the outcome."""
+        self._check()
+        labels = groups
+        for _ in range(ROUNDS):
+            labels = numbered(best_path(self._vectors @ self._centres(labels).T))
+        if labels.max() == 0:
+            return Division(labels, np.inf, (0, 0))
+        fits = self._vectors @ self._centres(labels).T
+        found = evidence(self._statistics, fits, labels, self._starts)
+        return Division(labels, found.support(), found.alike())
 
     def _trained(self) -> list[Mixture]:
         """Train a mixture for each number of components and each seed."""

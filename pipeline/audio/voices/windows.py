@@ -19,8 +19,8 @@ STEP = 50
 WINDOW = 150
 """Frames of a window: in 1.5 s enough sounds are made to know a voice by, and few answers are shorter."""
 
-RUN = 20
-"""Steps of a run of neighbours, about ten seconds of speech, where not all of a long recording is looked at."""
+RUN = 12
+"""Steps of a run of neighbours, about six seconds of speech, where not all of a long recording is looked at."""
 
 
 @frozen
