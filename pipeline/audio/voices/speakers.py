@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
 import numpy as np
@@ -24,6 +24,7 @@ from pipeline.audio.voices.models import (
     trained,
     unit,
 )
+from pipeline.audio.voices.spectral import eigenvectors, grouped
 from pipeline.audio.voices.windows import Spans, windows
 
 Array = NDArray[np.float64]
@@ -56,13 +57,20 @@ class Division:
 
     Attributes:
         labels: the voice of each window, from 0 without gaps.
+        fit: how well each window's own voice fits it, as a cosine, on average.
         support: how clearly all voices are different ones; infinite with one voice.
         alike: the two that are the least clearly different, the lower number first.
     """
 
     labels: Labels
+    fit: float
     support: float
     alike: tuple[int, int]
+
+    @property
+    def voices(self) -> int:
+        """Return how many voices there are."""
+        return int(self.labels.max()) + 1
 
 
 class Voices:
@@ -84,12 +92,11 @@ class Voices:
         self._vectors = self._supervectors(self._chosen.spans)
         judges = [mixture for mixture in self._mixtures if len(mixture.weights) <= JUDGING_COMPONENTS]
         self._statistics = [statistics(judge, spectra, self._chosen.steps) for judge in judges]
-        self._found: dict[int, Mapping[int, Division]] = {}
+        self._found: dict[int, list[Division]] = {}
 
     def labels(self, voices: int) -> Labels:
         """Divide the frames into at most so many voices; the voice of each frame, from 0."""
-        divisions = self._divisions(max(voices, COUNTED_MAX + 1))
-        centres = self._centres(divisions[max(number for number in divisions if number <= voices)].labels)
+        centres = self._centres(self._fitting(voices).labels)
         spans = self._windows.spans
         fits = [
             self._supervectors(spans[start : start + BATCH]) @ centres.T for start in range(0, len(spans), BATCH)
@@ -102,27 +109,29 @@ class Voices:
         if len(self._spectra) < COUNTED_MIN:
             return 1
         divisions = self._divisions(COUNTED_MAX + 1)
-        return min(most, max(voices for voices, found in divisions.items() if found.support > THRESHOLD))
+        return min(most, max(division.voices for division in divisions if division.support > THRESHOLD))
 
-    def _divisions(self, most: int) -> Mapping[int, Division]:
-        """Return the best supported division into 1, 2, 3 … voices, `most` or more; some numbers may be missing."""
-        if most in self._found:
-            return self._found[most]
-        groups = groupings(self._vectors, max(FINEST, most))
-        found = list(self._joined(groups[-1]))
-        found += [self._division(labels) for labels in groups[1:most]]
-        best: dict[int, Division] = {}
-        for division in found:
-            voices = int(division.labels.max()) + 1
-            if voices not in best or division.support > best[voices].support:
-                best[voices] = division
-        self._found[most] = best
-        return best
+    def _fitting(self, most: int) -> Division:
+        """Return the best fitting of the divisions into the most voices up to `most` that were found."""
+        groups = grouped(eigenvectors(self._vectors, most), most)
+        found = [self._division(groups), *self._divisions(max(most, COUNTED_MAX + 1))]
+        return max(
+            (division for division in found if division.voices <= most),
+            key=lambda division: (division.voices, division.fit),
+        )
+
+    def _divisions(self, most: int) -> list[Division]:
+        """Return divisions into 1, 2, 3 … voices, `most` or more; of some numbers there may be several, or none."""
+        if most not in self._found:
+            groups = groupings(self._vectors, max(FINEST, most))
+            joined = list(self._joined(groups[-1]))
+            self._found[most] = joined + [self._division(labels) for labels in groups[1:most]]
+        return self._found[most]
 
     def _joined(self, groups: Labels) -> Iterator[Division]:
         """Yield divisions into fewer and fewer voices: the two that are the least clearly different are joined."""
         division = self._division(groups)
-        while division.labels.max() > 0:
+        while division.voices > 1:
             yield division
             one, other = division.alike
             division = self._division(numbered(np.where(division.labels == other, one, division.labels)))
@@ -134,11 +143,12 @@ class Voices:
         labels = groups
         for _ in range(ROUNDS):
             labels = numbered(best_path(self._vectors @ self._centres(labels).T))
-        if labels.max() == 0:
-            return Division(labels, np.inf, (0, 0))
         fits = self._vectors @ self._centres(labels).T
+        fit = float(fits[np.arange(len(labels)), labels].mean())
+        if labels.max() == 0:
+            return Division(labels, fit, np.inf, (0, 0))
         found = evidence(self._statistics, fits, labels, self._starts)
-        return Division(labels, found.support(), found.alike())
+        return Division(labels, fit, found.support(), found.alike())
 
     def _trained(self) -> list[Mixture]:
         """Train a mixture for each number of components and each seed."""
