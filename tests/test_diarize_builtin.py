@@ -199,7 +199,7 @@ def test_the_answer_is_the_same_in_another_process_with_another_number_of_thread
     assert json.loads(answer) == diarized(heard)
 
 
-@pytest.mark.parametrize(("rounds", "times"), [(4, 6), pytest.param(6, 10, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize(("rounds", "times"), [(6, 4), pytest.param(6, 10, marks=pytest.mark.heavy)])
 def test_a_long_recording_of_one_talk_has_as_many_speakers_as_a_short_one(
     tmp_path: Path, rounds: int, times: int
 ) -> None:
