@@ -6,8 +6,8 @@ each follows the other rarely rather than by chance, as sounds do; how clearly e
 all others; and how long each speaks at a stretch.
 
 Sources: D. Reynolds et al., "Blind clustering of speech utterances based on speaker and language characteristics",
-ICSLP 1998 (the cross likelihood ratio). The weights and the threshold: benchmarks/mixtures.py says what they were
-tuned on.
+ICSLP 1998 (the cross likelihood ratio). The weights and the threshold: docs/accuracy.md says what they were tuned
+on.
 """
 
 from __future__ import annotations
