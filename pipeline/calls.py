@@ -92,7 +92,7 @@ class Calls:
         kept |= self._found_answers([request for request in requests if request.digest not in kept])
         fresh = {request.digest: request for request in requests if request.digest not in kept}
         with ThreadPoolExecutor(max_workers=max(1, concurrency), thread_name_prefix=self.step.stage) as pool:
-            futures = {digest: pool.submit(self._obtain, request) for digest, request in fresh.items()}
+            futures = {digest: pool.submit(self._obtain, request, is_let) for digest, request in fresh.items()}
             asked = {digest: _outcome(future) for digest, future in futures.items()}
         errors = [outcome for outcome in asked.values() if isinstance(outcome, Exception)]
         _raise_worst([error for error in errors if not _is_for_caller(error, is_let)])
@@ -194,8 +194,8 @@ class Calls:
         if self._halt:
             raise self._halt[0]
 
-    def _obtain(self, request: Request) -> Answer:
-        answer = Obtaining(self, request, self.tools).obtain()
+    def _obtain(self, request: Request, is_let: Callable[[ProviderError], bool]) -> Answer:
+        answer = Obtaining(self, request, self.tools, is_let).obtain()
         if request.done is not None:
             request.done()
         return answer

@@ -125,6 +125,7 @@ class Obtaining:
     calls: Calls
     request: Request
     tools: CallTools
+    is_let: Callable[[ProviderError], bool] = lambda error: False
     tries: int = 0
     waits: int = 0
     unusable: int = 0
@@ -146,17 +147,24 @@ class Obtaining:
                     raise
 
     def _earlier_refusal(self) -> ProviderError | None:
-        """Return the error of a request that was too long before: its parts are sent instead.
+        """Return the error of a request that was too long before: its parts are sent instead; or that is a gap.
 
-        What isn't divided would be stuck for ever, though its refusal was free, so it is sent again.
+        What isn't divided would be stuck for ever, though its refusal was free, so it is sent again. What an
+        earlier attempt left as a gap stays one: its answer would be paid again, and where an engine is shown the
+        voices that it heard before, an answer now would change everything that it was asked after.
         """
         calls = [c for c in believed_calls(self.calls.step, self._state) if c.request == self.request.digest]
         error = calls[-1].error if calls else None
-        if error is None or error.code not in TOO_LONG:
+        if error is None:
             return None
-        if calls[-1].kind == REJECTED and not self.request.divisible:
-            return None
-        return ProviderError(error.message, provider=self.request.engine.name, code=error.code, kind=REJECTED)
+        kind = calls[-1].kind or REJECTED
+        found = ProviderError(error.message, provider=self.request.engine.name, code=error.code, kind=kind)
+        if error.code in TOO_LONG:
+            is_stuck = kind == REJECTED and not self.request.divisible
+            return None if is_stuck else found
+        had_its_chances = kind == REJECTED or (kind == PAID_UNUSABLE and calls[-1].started.repeats is not None)
+        is_earlier = calls[-1].started.attempt < self.calls.attempt
+        return found if had_its_chances and is_earlier and self.is_let(found) else None
 
     def _once(self) -> Answer:
         """Fetch what was accepted, or settle what is in doubt and send."""

@@ -57,7 +57,7 @@ def before_paying(step: StagePlan, state: PipelineState, around: Surroundings) -
         return changed(step, decision=ASK, reason=f"{step.reason}; {_loss(state)}")
     wanted = {unit.request for unit in units} if units and all(unit.request for unit in units) else None
     concerned = _of_this_step(step, state, wanted)
-    doubtful = [call for call in concerned if call.in_doubt or call.is_unusable or call.id in lost]
+    doubtful = [call for call in concerned if call.in_doubt or call.id in lost or _asks_again(call, step)]
     if (
         doubtful
         and not engine.reconciles
@@ -69,6 +69,11 @@ def before_paying(step: StagePlan, state: PipelineState, around: Surroundings) -
         jobs = ", ".join(str(call.job_id) for call in accepted)
         return changed(step, decision=ADOPT, reason=f"job {jobs} was accepted; its result is fetched")
     return step
+
+
+def _asks_again(call: Call, step: StagePlan) -> bool:
+    """Say whether a call whose answer can't be used is made again; the second such answer may stay a gap."""
+    return call.is_unusable and not (step.gaps_allowed and call.started.repeats is not None)
 
 
 def believed_calls(step: StagePlan, state: PipelineState) -> list[Call]:

@@ -16,7 +16,7 @@ from projections.limits import STOP, Limits
 from projections.options import Named
 from tests.support.openai_server import RATE_HZ, TRANSCRIBE, Spoken, speak
 from tests.support.paid import Paid
-from tests.support.service import status
+from tests.support.service import Fault, status
 from tests.support.shop import make_shop, run_once, scripted, write_script, write_speech
 
 pytestmark = pytest.mark.slow
@@ -118,6 +118,40 @@ def test_a_chunk_that_the_service_refuses_becomes_a_gap_where_gaps_are_allowed(t
         assert result is not None
         assert result.outcome == "completed"
         assert result.state.checkpoints[TRANSCRIPTION].metadata["gaps"] == 1
+
+
+def test_a_chunk_that_was_paid_twice_without_use_becomes_a_gap_and_is_not_paid_a_third_time(tmp_path: Path) -> None:
+    with Paid(tmp_path, 20.0, concurrency=1) as paid:
+        paid.openai.faults.script(*[Fault("empty_object", endpoint=TRANSCRIBE, nth=nth) for nth in (2, 3)])
+        failed = paid.run(paid.shop(), WORDS)
+        assert failed is not None
+        assert failed.outcome == "failed"
+        asked = paid.openai.count(TRANSCRIBE)
+        result = paid.run(paid.shop(limits=Limits(in_doubt=STOP)), {"allow_gaps": True})
+        assert result is not None
+        assert result.outcome == "completed"
+        assert result.state.checkpoints[TRANSCRIPTION].metadata["gaps"] == 1
+        assert paid.openai.count(TRANSCRIBE) == asked
+        paid.require_balanced(result.state)
+
+
+def test_a_gap_stays_one_so_that_what_was_asked_after_it_keeps_its_answers(tmp_path: Path) -> None:
+    """The engine is shown voices of earlier chunks: another answer now would change every later request."""
+    with Paid(tmp_path, 30.0, chunk_s=[4, 6]) as paid:
+        options = {"transcriber": "openai", "model": "gpt-4o-transcribe-diarize", "allow_gaps": True}
+        quota = status(429, {"error": {"code": "insufficient_quota"}}, endpoint=TRANSCRIBE, nth=4)
+        paid.openai.faults.script(status(400, {}, endpoint=TRANSCRIBE, nth=1), quota)
+        stopped = paid.run(paid.shop(), options)
+        assert stopped is not None
+        assert stopped.outcome == "needs_decision"
+        paid.heal()
+        result = paid.run(paid.shop(), {})
+        assert result is not None
+        assert result.outcome == "completed"
+        point = result.state.checkpoints[TRANSCRIPTION]
+        assert point.metadata["gaps"] == 1
+        assert set(paid.charged().values()) == {1}
+        assert len(paid.charged()) == paid.openai.count(TRANSCRIBE) - 2, "beside what was refused: once each"
 
 
 def test_chunks_that_all_fail_are_no_gaps_but_a_failure(tmp_path: Path) -> None:
