@@ -61,6 +61,21 @@ def test_without_a_common_word_the_seam_is_the_middle_of_the_overlap() -> None:
     assert texts(stitched([first, second])) == "a d"
 
 
+def test_what_only_one_of_two_chunks_heard_is_kept() -> None:
+    first = Part(0.0, 11.0, said("quiet before", 7.0))
+    second = Part(9.0, 20.0, (Word("c", 9.3, 9.5), Word("d", 10.3, 10.7)))
+    assert texts(stitched([first, second])) == "quiet before c d"
+    first = Part(0.0, 11.0, (Word("a", 9.2, 9.4), Word("b", 10.4, 10.6)))
+    second = Part(9.0, 20.0, said("much later", 12.0))
+    assert texts(stitched([first, second])) == "a b much later"
+
+
+def test_what_each_heard_only_in_the_other_s_half_is_taken_once() -> None:
+    first = Part(0.0, 11.0, (Word("wreck", 10.1, 10.3),))
+    second = Part(9.0, 20.0, (Word("reck", 9.9, 10.2),))
+    assert texts(stitched([first, second])) == "wreck"
+
+
 def test_chunks_that_do_not_overlap_are_left_alone() -> None:
     first, second = Part(0.0, 10.0, said("one one", 9.2)), Part(10.0, 20.0, said("one one", 10.0))
     assert texts(stitched([first, second])) == "one one one one"

@@ -64,6 +64,12 @@ def _seam(
         return list(earlier[: i + 1]), list(later[j + 1 :])
     i = next((i for i, first_s in enumerate(firsts) if first_s >= middle_s), len(earlier))
     j = next((j for j, second_s in enumerate(seconds) if second_s >= middle_s), len(later))
+    # A half of the overlap in which its chunk heard nothing belongs to the other one; never both, since what each
+    # heard only in the other's half is most likely the same.
+    if j == len(later) or seconds[j] >= end_s:
+        return list(earlier), list(later[j:])
+    if i == 0 or firsts[i - 1] < start_s:
+        return list(earlier[:i]), list(later)
     return list(earlier[:i]), list(later[j:])
 
 

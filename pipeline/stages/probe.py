@@ -30,7 +30,8 @@ def probe(work: StageWork, providers: Providers, piece: Piece) -> None:
     engine = work.step.engine
     assert engine is not None, "the plan names the engine of this stage"
     remote = providers.remote_transcriber(work.step.engine_name, work.step.options.get("model"))
-    start = piece.chunk.start
+    # Where somebody is heard: a chunk may begin with a pause that isn't sent at all.
+    start = piece.speech[0][0] if piece.speech else piece.chunk.start
     sound = sound_of(piece, start, min(piece.chunk.end, start + round(PROBE_S * _RATE_HZ)))
     refused = ProviderError("It takes no kind of request that evt knows.", provider=engine.name, code="unsupported")
     ways = []
