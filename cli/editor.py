@@ -18,8 +18,12 @@ _USUAL = ("sensible-editor", "nano", "vim", "vi")
 """What is taken where the user named none."""
 
 
-def editor_of(environment: Mapping[str, str]) -> list[str]:
+def editor_of(environment: Mapping[str, str], *, terminal: bool = True) -> list[str]:
     """Return the editor's command: `$VISUAL`, else `$EDITOR`, else a usual one that is there.
+
+    Args:
+        environment: the variables.
+        terminal: there is one for the usual editors, which all need it.
 
     Raises:
         SettingsError: there is none, or it can't be understood.
@@ -28,6 +32,11 @@ def editor_of(environment: Mapping[str, str]) -> list[str]:
         if environment.get(name, "").strip():
             return _split(name, environment[name])
     found = next((path for name in _USUAL if (path := shutil.which(name))), None)
+    if not terminal:
+        raise SettingsError(
+            "There is no terminal for a text editor, and neither VISUAL nor EDITOR names one that needs none. "
+            "Write the text into a file with --print, change it there, and give it back with --from FILE."
+        )
     if found is None:
         raise SettingsError(
             "No text editor was found, and neither VISUAL nor EDITOR names one. Name it, for example EDITOR=nano; "

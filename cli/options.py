@@ -123,6 +123,7 @@ def named_from(flags: dict[str, Any], settings: Settings) -> Named:
     given = {name: value for name in DEFAULTS if (value := flags.get(name)) not in (None, ())}
     for listed in {"formats", "identify", "keywords"} & given.keys():
         parts = [part.strip() for item in given[listed] for part in item.split(",") if part.strip()]
+        parts = [part.lower() for part in parts] if listed == "formats" else parts
         given[listed] = parts if listed == "keywords" else sorted(set(parts))
     flagged = {name: checked(name, value, f"--{name.replace('_', '-')}") for name, value in given.items()}
     options = {**settings.named, **flagged}

@@ -164,9 +164,10 @@ def parsed(name: str, text: str) -> Any:
         return int(text) if text.isdecimal() and len(text) < 10 else text
     if name == "allow_gaps":
         return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
-    if name == "keywords":
-        return [part.strip() for part in text.split(",") if part.strip()]
-    return text.split(",") if name in {"formats", "identify"} else text
+    if name in {"formats", "identify", "keywords"}:
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        return [part.lower() for part in parts] if name == "formats" else parts
+    return text
 
 
 def _checked_layer(layer: Layer, names: tuple[str, ...]) -> Layer:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.editor import editor_of
+from cli.errors import SettingsError
 from pipeline.annotations import Annotate
 from pipeline.artifacts import Artifacts
 from pipeline.edits import correcting
@@ -257,10 +259,12 @@ def test_a_text_that_can_not_be_taken_is_kept_and_its_place_told(
 def test_without_an_editor_the_ways_out_are_told(evt: Evt, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("VISUAL", "EDITOR"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PATH", str(evt.folder))
     evt("edit", "talk.wav", code=3)
-    assert "EDITOR=nano" in evt.err
+    assert "no terminal" in evt.err
     assert "--from FILE" in evt.err
+    monkeypatch.setenv("PATH", str(evt.folder))
+    with pytest.raises(SettingsError, match="EDITOR=nano"):
+        editor_of({})
     monkeypatch.setenv("VISUAL", "no-such-editor")
     evt("edit", "talk.wav", code=3)
     assert "no-such-editor can't be started" in evt.err

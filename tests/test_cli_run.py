@@ -211,6 +211,19 @@ def test_an_export_in_another_format_transcribes_nothing(evt: Evt) -> None:
     assert "nothing to do" in evt("run", "talk.wav").stdout
 
 
+def test_formats_may_be_written_with_spaces_and_capitals(evt: Evt) -> None:
+    evt("run", "talk.wav", *evt.engines, "--format", "TXT, srt")
+    assert {path.name for path in evt.work.iterdir()} == {"talk.wav", "talk.txt", "talk.srt"}
+    evt("export", "talk.wav", "--format", " VTT", "-o", ".")
+    assert (evt.work / "talk.vtt").is_file()
+
+
+def test_an_export_of_what_was_never_run_says_so(evt: Evt) -> None:
+    said = evt("export", "talk.wav", code=3).stderr
+    assert "not transcribed yet" in said
+    assert "goes on" not in said
+
+
 def test_an_export_of_an_unfinished_pipeline_is_refused_with_what_to_do(evt: Evt) -> None:
     evt.script.write_text(evt.script.read_text() + '\n[[failures]]\noperation = "transcription"\n')
     evt.speech()

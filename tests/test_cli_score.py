@@ -89,6 +89,9 @@ def test_what_cannot_be_read_is_refused_with_file_and_line(score: Score, tmp_pat
     assert "notes.docx: there is no reader for .docx" in score("truth.stm", "-r", "notes.docx", code=3)[1]
     assert "gone.stm is not there" in score("truth.stm", "-r", "gone.stm", code=3)[1]
     assert "out is not there, or not a file" in score("truth.stm", "-r", "out", code=3)[1]
+    said = score("notes.docx", "-r", "truth.stm", code=3)[1]
+    assert "notes.docx can't be measured" in said
+    assert "its ID" in said
     assert "evt list" in score("nothing", "-r", "truth.stm", code=3)[1]
     assert "--reference" in score("truth.stm", code=2)[1]
     assert "--collar" in score("truth.stm", "-r", "truth.stm", "--collar", "nan", code=2)[1]

@@ -208,7 +208,8 @@ def test_an_empty_file_holds_one_recording_in_which_nothing_is_said(name: str) -
         ("json", "\n{", "line 2: this is no JSON"),
         ("jsonl", '{"text": "a"}\n[1]\n', "line 2: this is no object"),
         ("jsonl", '{"speaker": "a"}\n', "line 1: this is no object with a `text`"),
-        ("jsonl", '{"text": "a", "start_s": "b"}\n', "line 1: this is no object with a `text`"),
+        ("jsonl", '{"text": "a", "start_s": "b"}\n', "line 1: could not convert"),
+        ("jsonl", '{"text": 7}\n', "line 1: this is no object with a `text`"),
         ("docx", "", "there is no reader for docx"),
     ],
 )

@@ -154,7 +154,7 @@ def _edit(subject: Subject, source: str | None, because: str | None, obj: dict[s
     transcript, _ = subject.read()
     if source is not None:
         return _take(subject, transcript, lambda: _read(source), because, obj, as_json=as_json)
-    editor, text = editor_of(os.environ), text_of(transcript)
+    editor, text = editor_of(os.environ, terminal=sys.stdin.isatty()), text_of(transcript)
     path = written_down(text, f"evt-edit-{subject.item.pipeline[:8]}")
     try:
         let_edit(editor, path)

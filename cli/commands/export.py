@@ -41,7 +41,7 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], as_json: bool, *
       evt export 4f2a --format vtt -o subtitles
     """
     settings = load_settings(obj["home"], flags["output_dir"])
-    wanted = sorted({part for item in flags["formats"] for part in item.split(",") if part})
+    wanted = sorted({part.strip().lower() for item in flags["formats"] for part in item.split(",") if part.strip()})
     if wanted:
         checked("formats", wanted, "--format")
     require_usable(settings.home)
@@ -91,6 +91,10 @@ def _require_only_export(seen: Look) -> None:
         any(step.decision in {RUN, WAITING} for step in seen.plan.stages if step.stage != EXPORT)
         or seen.plan.blocked
     ):
+        if not seen.state.runs:
+            raise NotFinishedError(
+                "It was not transcribed yet, so there is nothing to export. `evt run` transcribes it."
+            )
         raise NotFinishedError(
             f"The transcript of {seen.pipeline} is not finished. `evt run {seen.pipeline}` goes on with it."
         )

@@ -25,7 +25,7 @@ from pipeline.references.values import Accounts
 from pipeline.scoring import NotPossible, Settings, paired, score
 from pipeline.speech.metrics import BASIC, NORMALISERS
 from projections.fold import fold, initial_state
-from projections.graph import EXPORT
+from projections.graph import EXPORT, FORMATS
 from projections.state import SUCCEEDED, PipelineState
 
 _SIZE_MAX_BYTES = 1 << 28
@@ -126,6 +126,11 @@ def _judged(written: str, home_option: str | None) -> _Judged:
     suffix = PurePath(written).suffix
     if suffix.lower().removeprefix(".") in READERS and os.path.lexists(written):
         return _Judged(printable(written), None, PurePath(written).stem, _read(written))
+    if os.path.isfile(written) and suffix.lower().removeprefix(".") in FORMATS:
+        raise SourceRejectedError(
+            f"{printable(written)} can't be measured: of transcripts in files, {', '.join(READERS)} can be read. "
+            "Name the recording or its ID instead."
+        )
     home, _ = load_home(home_option)
     store = Store(str(home.logs))
     pipeline = find_pipeline(written, store, home)
