@@ -65,7 +65,7 @@ def subject_of(shop: Workshop, item: Item, settings: Settings, *, to_change: str
     """
     named = item.wishes(named_from({}, settings), settings.home)
     delivered = delivered_to(item.target if to_change else None)
-    seen = look(shop, item.pipeline, item.recording, named, delivered)
+    seen = look(shop, item.pipeline, item.recording, named, delivered, refreshes=False)
     merged, converted = seen.plan[MERGE].reused, seen.plan[AUDIO_CONVERSION].reused
     found = (merged, converted) if merged and converted else newest(seen.state)
     if found is None:
@@ -92,7 +92,15 @@ def record(subject: Subject, annotate: Annotate | None, obj: dict[str, Any]) -> 
         if annotate is not None or not seen.is_settled:
             with naming_the_holder(shop.store):
                 result = runner.run(
-                    shop, seen, item.recording, named, delivered, reporter, annotate=annotate, only=MAY_RUN
+                    shop,
+                    seen,
+                    item.recording,
+                    named,
+                    delivered,
+                    reporter,
+                    annotate=annotate,
+                    only=MAY_RUN,
+                    refreshes=False,
                 )
             outcome.take_result(result)
             plan, state = result.plan, result.state

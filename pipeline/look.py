@@ -61,7 +61,15 @@ class Look:
         return clean and self.plan.is_done and completed and not wishes_new
 
 
-def look(shop: Workshop, pipeline: str, recording: Recording | None, named: Named, delivered: Delivered) -> Look:
+def look(
+    shop: Workshop,
+    pipeline: str,
+    recording: Recording | None,
+    named: Named,
+    delivered: Delivered,
+    *,
+    refreshes: bool = True,
+) -> Look:
     """Return what would happen to a pipeline, without a lock and without changing anything.
 
     Args:
@@ -70,6 +78,8 @@ def look(shop: Workshop, pipeline: str, recording: Recording | None, named: Name
         recording: the file, if it is at hand.
         named: the wishes of this invocation.
         delivered: digests of exports that lie where the user wants them; None if none are wanted.
+        refreshes: stages that the user wants to run again, and that have not succeeded since, are in the plan; else
+            it is about the transcript that there is.
 
     Raises:
         CorruptLogError, LogGoneError, LogStorageError: see `Store.read`.
@@ -92,11 +102,12 @@ def look(shop: Workshop, pipeline: str, recording: Recording | None, named: Name
     state = with_recording(state, recording)
     options = resolve_options(referred(named, Artifacts(shop.home.artifacts(pipeline))), state)
     around = surroundings(shop, state, options, recording, delivered(state, options))
-    plan = planned(shop, state, options, around, named.refresh | state.to_refresh)
+    refresh = named.refresh | (state.to_refresh if refreshes else frozenset())
+    plan = planned(shop, state, options, around, refresh)
     if known := recalled(shop.home.probed, shop.today, plan, state):
         expected = evolve(state, probed=(*state.probed, *known))
         around = surroundings(shop, expected, options, recording, delivered(state, options))
-        plan = planned(shop, expected, options, around, named.refresh | state.to_refresh)
+        plan = planned(shop, expected, options, around, refresh)
         notes = (f"What {event.model} at {event.origin} can do is known from an earlier run." for event in known)
         plan = evolve(plan, notes=(*plan.notes, *notes))
     if (note := _length_note(plan[TRANSCRIPTION], named)) is not None:

@@ -94,6 +94,7 @@ def run(
     *,
     annotate: Annotate | None = None,
     only: frozenset[str] | None = None,
+    refreshes: bool = True,
 ) -> RunResult:
     """Carry out the plan of a pipeline and return how that ended. What was seen before only gives the id.
 
@@ -106,6 +107,7 @@ def run(
         reporter: tells people how it goes.
         annotate: what the user says of the transcript in this invocation.
         only: the stages that may run; None: all.
+        refreshes: stages that an earlier run was to do again are in the plan; see `look`.
 
     Raises:
         LogError: the log can't be opened or written; what it holds is safe.
@@ -116,7 +118,16 @@ def run(
         # Wishes are weighed against the log as it was before this run wrote them down.
         options = resolve_options(named, recorder.state)
         active = ActiveRun(
-            shop, recorder, recording, named, delivered, reporter, options, annotate=annotate, only=only
+            shop,
+            recorder,
+            recording,
+            named,
+            delivered,
+            reporter,
+            options,
+            annotate=annotate,
+            only=only,
+            refreshes=refreshes,
         )
         return active.carry_out()
 
@@ -150,6 +161,7 @@ class ActiveRun:
     options: Mapping[str, Option]
     annotate: Annotate | None = None
     only: frozenset[str] | None = None
+    refreshes: bool = True
     damaged: frozenset[str] = frozenset()
     begun: bool = False
     abandoned: threading.Event = field(factory=threading.Event)
@@ -252,7 +264,8 @@ class ActiveRun:
         delivered = self.delivered(state, self.options)
         around = surroundings(self.shop, state, self.options, self.recording, delivered, self.damaged)
         asked = frozenset() if self.begun else self.named.refresh
-        return planned(self.shop, state, self.options, around, state.to_refresh | asked)
+        pending = state.to_refresh if self.refreshes else frozenset()
+        return planned(self.shop, state, self.options, around, pending | asked)
 
     def _work(self, pool: ThreadPoolExecutor) -> Plan:
         """Start what the plan wants started, wait for one to end, plan again; until nothing is left to start."""

@@ -68,17 +68,20 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], as_json: bool, *
 def _export(shop: Workshop, item: Item, wanted: list[str], reporter: PlainReporter) -> list[Delivery]:
     """Deliver the wanted formats; render those that no export holds, beside the ones that it does."""
     named = Named()
-    seen = look(shop, item.pipeline, item.recording, named, delivered_to(item.target, wanted or None))
+    seen = look(
+        shop, item.pipeline, item.recording, named, delivered_to(item.target, wanted or None), refreshes=False
+    )
     export = seen.plan[EXPORT].reused
     made = list(export.metadata["formats"]) if export else seen.options["formats"].value
     formats = wanted or made
     if not set(formats) <= set(made):
         named = Named(once={"formats": sorted({*made, *formats})})
-        seen = look(shop, item.pipeline, item.recording, named, delivered_to(item.target, formats))
+        seen = look(shop, item.pipeline, item.recording, named, delivered_to(item.target, formats), refreshes=False)
     plan, state = seen.plan, seen.state
     if not plan.is_done:
         _require_only_export(seen)
-        result = runner.run(shop, seen, item.recording, named, delivered_to(item.target, formats), reporter)
+        delivered = delivered_to(item.target, formats)
+        result = runner.run(shop, seen, item.recording, named, delivered, reporter, refreshes=False)
         plan, state = result.plan, result.state
         if not plan.is_done:
             raise NotFinishedError(f"The export failed; `evt show {item.pipeline}` says why.")
