@@ -46,9 +46,11 @@ class Subject:
         """The pipeline's files."""
         return Artifacts(self.shop.home.artifacts(self.item.pipeline))
 
-    def read(self, state: PipelineState | None = None) -> tuple[Transcript, tuple[str, ...]]:
-        """Return the transcript with all that was said of it, and notes."""
-        return read_transcript(state or self.seen.state, self.merge, self.conversion, self.artifacts)
+    def read(
+        self, state: PipelineState | None = None, *, until: int | None = None
+    ) -> tuple[Transcript, tuple[str, ...]]:
+        """Return the transcript with what was said of it, all or the first `until` of that, and notes."""
+        return read_transcript(state or self.seen.state, self.merge, self.conversion, self.artifacts, until)
 
 
 def subject_of(shop: Workshop, item: Item, settings: Settings, *, to_change: str = "") -> Subject:

@@ -81,11 +81,37 @@ def transcribe_again(evt: Evt, finished: Path, words: list[tuple[str, float, flo
 
 def test_the_text_explains_itself_and_unchanged_changes_nothing(evt: Evt) -> None:
     text = evt("edit", "talk.wav", "--print")
-    assert [line[:1] for line in text.splitlines()[:4]] == ["#", "#", "#", ""]
+    assert [line[:1] for line in text.splitlines()[:5]] == ["#", "#", "#", "#", ""]
     assert "[00:00:00] SPEAKER_00: one" in text
     before = evt.records()
     assert edit(evt) == "Nothing changed.\n"
     assert evt.records() == before
+
+
+def test_an_old_text_takes_nothing_back_that_was_corrected_since(evt: Evt) -> None:
+    old = evt("edit", "talk.wav", "--print")
+    edit(evt, ("one", "won"))
+    (evt.work / "old.edit").write_text(old.replace("four", "for"))
+    evt("edit", "talk.wav", "--from", "old.edit")
+    assert "won" in evt.text
+    assert " for" in evt.text
+    (evt.work / "old.edit").write_text(old)
+    assert evt("edit", "talk.wav", "--from", "old.edit") == "Nothing changed.\n"
+
+
+def test_a_text_of_a_transcript_that_is_no_more_is_refused_and_its_mark_can_be_removed(
+    evt: Evt, finished: Path
+) -> None:
+    old = evt("edit", "talk.wav", "--print")
+    transcribe_again(evt, finished, [("un", 0.2, 0.6), ("deux", 4.4, 4.8)])
+    (evt.work / "old.edit").write_text(old)
+    before = evt.records()
+    evt("edit", "talk.wav", "--from", "old.edit", code=3)
+    assert "Print it again" in evt.err
+    assert evt.records() == before
+    (evt.work / "old.edit").write_text("".join(line for line in old.splitlines(True) if "As of" not in line))
+    evt("edit", "talk.wav", "--from", "old.edit")
+    assert "one" in evt.text
 
 
 def test_corrections_are_in_what_is_delivered_and_only_the_export_ran(evt: Evt) -> None:
@@ -239,8 +265,8 @@ def test_the_editor_of_the_environment_is_used_and_leaves_nothing_behind(
 @pytest.mark.parametrize(
     ("program", "said"),
     [
-        ("path.write_text(path.read_text().replace('[00:00:03]', '[0:x3]'))", "Line 7 of the text"),
-        ("path.write_bytes(path.read_bytes().replace(b': one', b': \\xff'))", "line 5: this is no UTF-8"),
+        ("path.write_text(path.read_text().replace('[00:00:03]', '[0:x3]'))", "Line 8 of the text"),
+        ("path.write_bytes(path.read_bytes().replace(b': one', b': \\xff'))", "line 6: this is no UTF-8"),
         ("path.write_text(''); sys.exit(3)", "ended with 3"),
     ],
 )

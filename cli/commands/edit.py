@@ -27,7 +27,7 @@ from pipeline.delivery import require_writable
 from pipeline.edits import Standing, correcting, keeping, standing, undoing, withdrawing
 from pipeline.errors import EditError
 from pipeline.speech.corrections.differences import corrections_of
-from pipeline.speech.corrections.editable import EditedTextError, paragraphs_of, text_of
+from pipeline.speech.corrections.editable import EditedTextError, mark_of, paragraphs_of, text_of
 from pipeline.speech.transcript import Transcript
 from projections.state import PipelineState
 
@@ -201,8 +201,10 @@ def _take(
     as_json: bool,
 ) -> int:
     """Record what was changed in a text, if anything was."""
+    text = read()
+    transcript = _basis(subject, transcript, text)
     try:
-        paragraphs = paragraphs_of(read(), transcript)
+        paragraphs = paragraphs_of(text, transcript)
     except EditedTextError as error:
         raise EditError(
             f"Line {error.line} of the text can't be understood: {error}. Nothing was changed."
@@ -214,6 +216,26 @@ def _take(
     annotate = correcting(transcript, found, because, subject.shop.identity.user)
     outcome, state = record(subject, annotate, obj)
     return _tell(subject, outcome, state, len(found), as_json=as_json)
+
+
+def _basis(subject: Subject, transcript: Transcript, text: str) -> Transcript:
+    """Return the transcript that a text was made of: an older one, where something was said of it since.
+
+    Raises:
+        EditError: it isn't known any more.
+    """
+    mark = mark_of(text)
+    if mark in {None, mark_of(text_of(transcript))}:
+        return transcript
+    for until in reversed(range(len(subject.seen.state.annotations))):
+        older = subject.read(until=until)[0]
+        if mark == mark_of(text_of(older)):
+            return older
+    raise EditError(
+        "This text was made of another transcript than there is now: it was transcribed again since, or something "
+        "was taken back. Print it again and make your changes there. (Without its line `# As of …` it is taken as "
+        "it stands, and what differs from it is changed.)"
+    )
 
 
 def _standing(subject: Subject, state: PipelineState) -> tuple[Standing, ...]:

@@ -6,6 +6,7 @@ be wrapped anywhere.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -23,6 +24,8 @@ HELP = (
 )
 """What may be changed; the first lines of the text."""
 
+_MARK = re.compile(r"# As of ([0-9a-f]{16}): changes made here are changes of what stands here now\.")
+"""Says of which transcript a text was made, so that an old text takes nothing back that was corrected since."""
 _HEAD = re.compile(r"\[(\d+):([0-5]\d):([0-5]\d)(?:[.,](\d{1,3}))?\](.*)", re.DOTALL)
 _LIKE_A_HEAD = re.compile(r"\[\s*\d")
 _GAP = re.compile(r"\[inaudible [\d:]+–[\d:]+\]")
@@ -56,7 +59,20 @@ class Paragraph:
 
 def text_of(transcript: Transcript) -> str:
     """Return a transcript as text to edit; speakers are called by their names."""
-    blocks, names = ["\n".join(HELP)], _shown_speakers(transcript)
+    body = _body(transcript)
+    digest = hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    mark = f"# As of {digest}: changes made here are changes of what stands here now."
+    return "\n".join([*HELP, mark]) + f"\n\n{body}"
+
+
+def mark_of(text: str) -> str | None:
+    """Return which transcript a text was made of; None where its line is not there any more."""
+    found = _MARK.search(text)
+    return found[1] if found else None
+
+
+def _body(transcript: Transcript) -> str:
+    blocks, names = [], _shown_speakers(transcript)
     for passage in transcript.passages:
         if not isinstance(passage, Utterance):
             blocks.append(gap_text(passage))
