@@ -14,10 +14,11 @@ from attrs import frozen
 
 from eventlog import recovery, refusals
 from eventlog.filesystem import FileSystem
+from eventlog.folders import Folders
 from eventlog.place import Place
 from eventlog.reader import Head, Tail, Verdict, scan
 from eventlog.record import FORMAT_VERSION, Record
-from eventlog.storage import LogFile, Storage, make_dirs_durably, replace_durably
+from eventlog.storage import LogFile, Storage, replace_durably
 from eventlog.values import Value
 from eventlog.writer import Event, Writer
 
@@ -40,6 +41,7 @@ class Opening:
     """One opening of one log.
 
     Attributes:
+        folders: makes the log's folder, and knows which ones this process made durable.
         run: id of the invocation, for the records that the opening itself writes.
         system: what the file system of the log's folder can promise.
         sleep: waits between two tries to lock.
@@ -47,6 +49,7 @@ class Opening:
 
     place: Place
     storage: Storage
+    folders: Folders
     run: str
     clock: Callable[[], datetime]
     system: FileSystem
@@ -102,7 +105,7 @@ class Opening:
         except FileNotFoundError:
             if traces or not create:
                 raise refusals.missing(self.place, gone=traces) from None
-        make_dirs_durably(self.storage, self.place.folder)
+        self.folders.make(self.place.folder)
         return self._lock(create=True)
 
     def _lock(self, *, create: bool) -> LogFile:

@@ -97,22 +97,6 @@ class Storage(Protocol):
         """Return the names in a directory, sorted; none if the directory isn't there."""
 
 
-def make_dirs_durably(storage: Storage, path: str) -> None:
-    """Make a directory and its parents so that no crash takes their names back.
-
-    From the outermost inwards: make → sync the parent. Those that are there are synced too: whoever made them
-    may have died before doing so.
-    """
-    parent = os.path.dirname(path)
-    if parent == path:
-        return
-    make_dirs_durably(storage, parent)
-    storage.make_dir(path)
-    # A directory that we may not read is somebody else's, who made its names long ago.
-    with contextlib.suppress(PermissionError):
-        storage.sync_dir(parent)
-
-
 def replace_durably(storage: Storage, path: str, data: bytes) -> None:
     """Put a file in place so that after a crash it is there whole or, unchanged, as before.
 

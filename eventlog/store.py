@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from eventlog.errors import LogError, LogNotFoundError, LogStorageError
+from eventlog.folders import Folders
 from eventlog.place import Place
 from eventlog.reader import UNREADABLE_HEAD, Head, Scanner, Tail, Verdict
 from eventlog.record import Record, is_name, oddity_of
@@ -101,6 +102,7 @@ class Store:
         self._file_system = file_system
         self._unsafe_fs = unsafe_fs
         self._sleep = sleep
+        self._folders = Folders(self._storage)
 
     def path(self, pipeline: str) -> str:
         """Return where a pipeline's log is, whether or not it exists.
@@ -297,7 +299,7 @@ class Store:
             system = (self._file_system or file_system_of)(place.folder)
         if not system.safe and not self._unsafe_fs:
             raise refusals.unsafe(place, system)
-        return Opening(place, self._storage, run, self._clock, system, self._sleep)
+        return Opening(place, self._storage, self._folders, run, self._clock, system, self._sleep)
 
     def _lines(self, place: Place, end: int) -> Iterator[bytes]:
         """Yield the lines of a log's good prefix, which ends at this offset."""

@@ -13,14 +13,16 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
-from attrs import frozen
+from attrs import Factory, field, frozen
 
-from eventlog.storage import PosixStorage, make_dirs_durably, replace_durably, sync_path
+from eventlog.folders import Folders
+from eventlog.storage import PosixStorage, replace_durably, sync_path
 from pipeline.errors import ArtifactMismatchError, ArtifactMissingError
 from projections.events import ArtifactRef
 
@@ -31,9 +33,15 @@ _SALT = "salt"
 
 @frozen
 class Artifacts:
-    """All files of one pipeline."""
+    """All files of one pipeline.
+
+    Attributes:
+        root: the folder of the pipeline.
+        folders: makes the folders in it, and knows which are durable already.
+    """
 
     root: Path
+    folders: Folders = field(default=Factory(lambda: Folders(PosixStorage())), eq=False, repr=False)
 
     def attempt(self, stage: str, number: int) -> AttemptFolder:
         """Return the folder of an attempt; it is made at the first write."""
@@ -70,23 +78,38 @@ class Artifacts:
             ArtifactMissingError: the file is gone or can't be read.
             ArtifactMismatchError: its content is not what was recorded.
         """
-        try:
+        with self._readable(ref):
             digest = file_sha256(self.path(ref))
+        self._require(ref, digest)
+        return self.path(ref)
+
+    def read_json(self, ref: ArtifactRef) -> dict[str, Any]:
+        """Return the content of a JSON artifact, verified."""
+        content: dict[str, Any] = orjson.loads(self.read(ref))
+        return content
+
+    def read(self, ref: ArtifactRef) -> bytes:
+        """Return the content of an artifact after it was compared with its digest; raises what `open` does."""
+        with self._readable(ref):
+            content = self.path(ref).read_bytes()
+        self._require(ref, hashlib.sha256(content).hexdigest())
+        return content
+
+    @contextmanager
+    def _readable(self, ref: ArtifactRef) -> Iterator[None]:
+        try:
+            yield
         except (OSError, ValueError) as error:
             raise ArtifactMissingError(
                 f"The file {self.path(ref)} is gone or can't be read ({getattr(error, 'strerror', error)}). "
                 "`evt run` makes it again if something needs it."
             ) from error
+
+    def _require(self, ref: ArtifactRef, digest: str) -> None:
         if digest != ref.sha256:
             raise ArtifactMismatchError(
                 f"The file {self.path(ref)} was changed since it was made. `evt run` makes it again if needed."
             )
-        return self.path(ref)
-
-    def read_json(self, ref: ArtifactRef) -> dict[str, Any]:
-        """Return the content of a JSON artifact, verified."""
-        content: dict[str, Any] = orjson.loads(self.open(ref).read_bytes())
-        return content
 
     def salt(self) -> str:
         """Return the pipeline's salt, which every JSON artifact begins with.
@@ -105,17 +128,17 @@ class Artifacts:
     def ensure_salt(self) -> None:
         """Make the salt if there is none; once per run, before its stages share it."""
         if self.known_salt() is None:
-            storage = PosixStorage()
-            make_dirs_durably(storage, str(self.root))
-            replace_durably(storage, str(self.root / _SALT), secrets.token_hex(16).encode() + b"\n")
+            self._put_salt(secrets.token_hex(16).encode() + b"\n")
 
     def take_salt(self, other: Artifacts) -> None:
         """Have the salt of another pipeline, if it has one, so that equal content is equal in both."""
         content = (other.root / _SALT).read_bytes() if (other.root / _SALT).is_file() else b""
         if _is_salt(content):
-            storage = PosixStorage()
-            make_dirs_durably(storage, str(self.root))
-            replace_durably(storage, str(self.root / _SALT), content)
+            self._put_salt(content)
+
+    def _put_salt(self, content: bytes) -> None:
+        self.folders.make(str(self.root))
+        replace_durably(self.folders.storage, str(self.root / _SALT), content)
 
     def take(self, ref: ArtifactRef, other: Artifacts, path: str) -> None:
         """Have a file of another pipeline here too: verify → link → sync → rename → sync the folder.
@@ -159,21 +182,38 @@ class AttemptFolder:
     path: Path
 
     def scratch(self) -> Path:
-        """Return a folder for files in the making; it goes away with the attempt."""
+        """Return a folder for files in the making; it goes away with the attempt, so its name need not last."""
         folder = self.path / _SCRATCH
-        make_dirs_durably(PosixStorage(), str(folder))
+        self._folders.make(str(self.path))
+        self._folders.storage.make_dir(str(folder))
         return folder
 
     def adopt(self, made: Path, name: str) -> ArtifactRef:
         """Give a finished scratch file its name: sync → rename → sync the folder."""
-        storage = PosixStorage()
-        target = self.path / name
-        make_dirs_durably(storage, str(target.parent))
         sync_path(made)
-        sha256, size_bytes = file_sha256(made), made.stat().st_size
-        storage.rename(str(made), str(target))
-        storage.sync_dir(str(target.parent))
-        return ArtifactRef(target.relative_to(self._artifacts.root).as_posix(), sha256, size_bytes)
+        ref = self._ref(name, file_sha256(made), made.stat().st_size)
+        self._name_synced({name: made})
+        return ref
+
+    def _name_synced(self, made: Mapping[str, Path]) -> None:
+        """Give files that are whole and synced their names: rename each → sync each folder once."""
+        folders = self._folders
+        targets = {name: os.path.join(self.path, name) for name in made}
+        parents = dict.fromkeys(os.path.dirname(target) for target in targets.values())
+        for parent in parents:
+            folders.make(parent)
+        for name, path in made.items():
+            folders.storage.rename(str(path), targets[name])
+        for parent in parents:
+            folders.storage.sync_dir(parent)
+
+    def _ref(self, name: str, sha256: str, size_bytes: int) -> ArtifactRef:
+        folder = self.path.relative_to(self._artifacts.root).as_posix()
+        return ArtifactRef(f"{folder}/{name}", sha256, size_bytes)
+
+    @property
+    def _folders(self) -> Folders:
+        return self._artifacts.folders
 
     def reserve(self, name: str, size_bytes: int) -> None:
         """Take room on the disk for a file that must not be lost once it comes; raises OSError if there is none."""
@@ -189,14 +229,14 @@ class AttemptFolder:
 
     def put_bytes(self, name: str, content: bytes) -> ArtifactRef:
         """Store a file, in the room that was reserved for it if any was; the same steps as `adopt`."""
-        made = self._made(name)
-        if not made.exists():
-            PosixStorage().write_new(str(made), content)
-        else:
-            with made.open("r+b") as file:
-                file.write(content)
-                file.truncate()
-        return self.adopt(made, name)
+        return self.put_all({name: content})[0]
+
+    def put_all(self, contents: Mapping[str, bytes]) -> tuple[ArtifactRef, ...]:
+        """Store several files: write and sync each → rename each → sync the folder, once for all."""
+        self._name_synced({name: self._written(name, content) for name, content in contents.items()})
+        return tuple(
+            self._ref(name, hashlib.sha256(content).hexdigest(), len(content)) for name, content in contents.items()
+        )
 
     def put_json(self, name: str, value: Mapping[str, Any]) -> ArtifactRef:
         """Store JSON values, the pipeline's salt first."""
@@ -205,9 +245,25 @@ class AttemptFolder:
     def _made(self, name: str) -> Path:
         return self.scratch() / name.replace("/", "-")
 
+    def _written(self, name: str, content: bytes) -> Path:
+        """Write a scratch file and sync it."""
+        made = self._made(name)
+        try:
+            with made.open("r+b") as file:
+                file.write(content)
+                file.truncate()
+            sync_path(made)
+        except FileNotFoundError:
+            self._folders.storage.write_new(str(made), content)
+        return made
+
     def close(self) -> None:
         """Remove the scratch folder, if there is one."""
-        shutil.rmtree(self.path / _SCRATCH, ignore_errors=True)
+        scratch = self.path / _SCRATCH
+        try:
+            scratch.rmdir()
+        except OSError:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _is_salt(content: bytes) -> bool:

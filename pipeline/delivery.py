@@ -5,17 +5,18 @@ Delivering is not a stage: it happens at each run, and a delivery that is there 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 
 from attrs import frozen
 
-from pipeline.artifacts import Artifacts
+from pipeline.artifacts import Artifacts, file_sha256
 from pipeline.errors import PipelineError
 from pipeline.recordings import shown
 from projections.events import ArtifactRef
@@ -58,9 +59,13 @@ class Target:
     stem: str
 
     def places(self, format_name: str) -> Iterator[Path]:
-        """Yield where an export may go: its own place, then those beside it, for as long as they are taken."""
+        """Yield where an export may go: its own place, then those beside it."""
         for mark in ("", *_BESIDE):
             yield self.folder / f"{self.stem}{mark}.{SUFFIXES.get(format_name, format_name)}"
+
+    def taken(self, format_name: str) -> Iterator[Path]:
+        """Yield the places up to the first that is free, behind which nothing is ever delivered."""
+        return takewhile(os.path.lexists, self.places(format_name))
 
 
 def stems_of(recordings: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -78,7 +83,7 @@ def stems_of(recordings: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str
 
 def delivered_digests(target: Target, formats: Iterable[str]) -> frozenset[str]:
     """Return the digests of what lies at a target now."""
-    paths = (path for name in formats for path in target.places(name))
+    paths = (path for name in formats for path in target.taken(name))
     return frozenset(digest for path in paths if (digest := _digest(path)) is not None)
 
 
@@ -99,7 +104,7 @@ def deliver(
     for name in (name for name in formats if name in by_format):
         delivery = _choose(target, name, by_format[name], ours)
         if delivery.outcome != EQUAL:
-            _write(delivery.path, artifacts.open(by_format[name]).read_bytes(), state.pipeline_id)
+            _write(delivery.path, artifacts.read(by_format[name]), state.pipeline_id)
         deliveries.append(delivery)
     return deliveries
 
@@ -168,7 +173,7 @@ def _outcome(path: Path, ref: ArtifactRef, ours: set[str]) -> str:
 def _digest(path: Path) -> str | None:
     """Return the digest of a regular file; None for anything else."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+        return file_sha256(path)
     except OSError:
         return None
 
@@ -176,7 +181,8 @@ def _digest(path: Path) -> str | None:
 def _write(path: Path, content: bytes, pipeline: str) -> None:
     """Put a file in place whole: a reader sees the old one or the new one."""
     made = path.with_name(f".evt-{pipeline}-{os.getpid()}.tmp")
-    _remove_leftovers(path.parent, pipeline)
+    for left in _leftovers(path.parent):
+        _remove_leftover(left, pipeline)
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(made, flags, 0o666), "wb") as file:
@@ -189,13 +195,18 @@ def _write(path: Path, content: bytes, pipeline: str) -> None:
             made.unlink(missing_ok=True)
 
 
-def _remove_leftovers(folder: Path, pipeline: str) -> None:
-    """Remove what processes that were killed left half written; a process writes one file at a time."""
-    for left in folder.glob(f".evt-{pipeline}-*.tmp"):
-        pid = left.stem.rpartition("-")[2]
-        if left.name == f".evt-{pipeline}-{pid}.tmp" and pid.isdecimal() and not _is_others(int(pid)):
-            with suppress(OSError):
-                left.unlink()
+@lru_cache(maxsize=64)
+def _leftovers(folder: Path) -> list[Path]:
+    """Return what is half written in a folder; looked for once, since folders of many deliveries are long."""
+    return list(folder.glob(".evt-*.tmp"))
+
+
+def _remove_leftover(left: Path, pipeline: str) -> None:
+    """Remove what a process that was killed left of a pipeline's delivery; it writes one file at a time."""
+    pid = left.stem.rpartition("-")[2]
+    if left.name == f".evt-{pipeline}-{pid}.tmp" and pid.isdecimal() and not _is_others(int(pid)):
+        with suppress(OSError):
+            left.unlink()
 
 
 def _is_others(pid: int) -> bool:

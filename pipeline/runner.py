@@ -114,7 +114,7 @@ def run(
         EvtError: what `annotate` raises; nothing was recorded.
     """
     with recording_into(shop, seen.pipeline) as recorder:
-        named = keep(named, Artifacts(shop.home.artifacts(seen.pipeline)))
+        named = keep(named, shop.artifacts(seen.pipeline))
         # Wishes are weighed against the log as it was before this run wrote them down.
         options = resolve_options(named, recorder.state)
         active = ActiveRun(
@@ -135,9 +135,12 @@ def run(
 @contextmanager
 def recording_into(shop: Workshop, pipeline: str) -> Iterator[Recorder]:
     """Open the log of a pipeline for a run, make it if need be, and close it when the run is over."""
-    traces = Artifacts(shop.home.artifacts(pipeline)).has_files()
+    artifacts = shop.artifacts(pipeline)
+    traces = artifacts.has_files()
     run_id = shop.new_run_id()
     opened = shop.store.open_writer(pipeline, run=run_id, create=True, traces=traces)
+    # Until we had the lock, others may have removed the folders and begun to make them again.
+    shop.folders.forget(str(artifacts.root))
     try:
         recorder = Recorder(shop.store, opened, run_id)
         try:
@@ -179,7 +182,7 @@ class ActiveRun:
     @property
     def artifacts(self) -> Artifacts:
         """The pipeline's files."""
-        return Artifacts(self.shop.home.artifacts(self.state.pipeline_id))
+        return self.shop.artifacts(self.state.pipeline_id)
 
     def carry_out(self) -> RunResult:
         """Do what there is to be done; return how that ended."""

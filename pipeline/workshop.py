@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from attrs import Factory, frozen
 
+from eventlog.folders import Folders
+from eventlog.storage import PosixStorage
 from eventlog.store import Store
+from pipeline.artifacts import Artifacts
 from pipeline.home import Home
 from pipeline.ledger import Ledger
 from pipeline.pacing import Pace
@@ -47,6 +50,7 @@ class Workshop:
         chance: spreads waits.
         side_by_side: start stages that don't need one another at the same time.
         cutter: keeps how recordings are cut.
+        folders: makes the folders of artifacts, each durable once.
     """
 
     home: Home
@@ -64,6 +68,11 @@ class Workshop:
     side_by_side: bool = True
     versions: Mapping[str, int] = VERSIONS
     cutter: Cutter = Factory(Cutter)
+    folders: Folders = Factory(lambda: Folders(PosixStorage()))
+
+    def artifacts(self, pipeline: str) -> Artifacts:
+        """Return the files of one pipeline."""
+        return Artifacts(self.home.artifacts(pipeline), self.folders)
 
     def known_jobs(self, recorder: Recorder) -> frozenset[str]:
         """Return the ids of all jobs that any log of this home names, that of an open one included."""

@@ -34,7 +34,8 @@ class Mutation:
 
 
 WRITER, READER, RECORD = "eventlog/writer.py", "eventlog/reader.py", "eventlog/record.py"
-STORAGE, OPENING, RECOVERY = "eventlog/storage.py", "eventlog/opening.py", "eventlog/recovery.py"
+STORAGE, FOLDERS = "eventlog/storage.py", "eventlog/folders.py"
+OPENING, RECOVERY = "eventlog/opening.py", "eventlog/recovery.py"
 PLACE, STORE = "eventlog/place.py", "eventlog/store.py"
 
 ACKNOWLEDGING = (
@@ -109,7 +110,13 @@ OPENING_ONES = (
         "        self.storage.sync_dir",
     ),
     Mutation("cache-trusted-after-a-failed-sync", OPENING, "        file.drop_cache()\n", ""),
-    Mutation("parents-not-synced", STORAGE, "        storage.sync_dir(parent)\n", "        pass\n"),
+    Mutation("parents-not-synced", FOLDERS, "            self.storage.sync_dir(parent)\n", "            pass\n"),
+    Mutation(
+        "folder-of-others-believed-durable",
+        FOLDERS,
+        "        if known is None:\n            return False\n",
+        "        if known is None:\n            return self.storage.signature(path) is not None\n",
+    ),
     Mutation(
         "inode-not-compared-after-locking",
         OPENING,

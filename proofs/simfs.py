@@ -165,9 +165,11 @@ class SimDisk:
         return SimFile(self, path, self._number(path)).pieces(offset)
 
     def signature(self, path: str) -> Signature | None:
-        """Stat."""
+        """Stat; all folders look alike, as if each new one got the number of one that is gone."""
         if path not in self._names:
             return None
+        if self._names[path] == _DIRECTORY:
+            return Signature((0, _DIRECTORY), 0, 0)
         inode = self._inodes[self._number(path)]
         return Signature((0, self._names[path]), len(inode.seen), inode.changes)
 

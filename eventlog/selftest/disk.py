@@ -6,9 +6,9 @@ import os
 import time
 from collections.abc import Callable
 
+from eventlog.folders import make_dirs_durably
 from eventlog.selftest.bench import NAME, RUN, Bench, Tally, shown_time
 from eventlog.selftest.sample import short_event
-from eventlog.storage import make_dirs_durably
 
 TIMES_MAX = 400
 PLAUSIBLE_SYNC_S = 20e-6

@@ -11,6 +11,7 @@ import threading
 import time
 import tomllib
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,8 @@ class ScriptProvider:
         """Nothing runs outside the calls themselves."""
 
     def _read(self) -> _Script:
-        content = tomllib.loads(self._path.read_text())
-        _require_well_formed(content)
-        results = {name: content.get(name) for name in ("turns", "words", "language", "chunk_s")}
-        digest = hashlib.sha256(orjson.dumps(results, option=orjson.OPT_SORT_KEYS)).hexdigest()
-        return _Script(content, int(digest[:8], 16))
+        """Return the script as the file is now; what was understood of the same bytes is not read again."""
+        return _understood(self._path.read_bytes())
 
     def _act(self, operation: str, unit: str, work: Work) -> None:
         """Wait and fail as the script says for the n-th request of this attempt."""
@@ -118,6 +116,15 @@ class ScriptProvider:
                     retryable=failure.get("retryable", True),
                     kind=failure.get("kind", LOCAL),
                 )
+
+
+@lru_cache(maxsize=16)
+def _understood(raw: bytes) -> _Script:
+    content = tomllib.loads(raw.decode())
+    _require_well_formed(content)
+    results = {name: content.get(name) for name in ("turns", "words", "language", "chunk_s")}
+    digest = hashlib.sha256(orjson.dumps(results, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return _Script(content, int(digest[:8], 16))
 
 
 def _is_priced(script: _Script) -> bool:

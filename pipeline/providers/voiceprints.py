@@ -11,7 +11,8 @@ from pathlib import Path
 import orjson
 from attrs import frozen
 
-from eventlog.storage import PosixStorage, make_dirs_durably, replace_durably
+from eventlog.folders import make_dirs_durably
+from eventlog.storage import PosixStorage, replace_durably
 from pipeline.errors import VoiceprintError
 
 _END = ".json"

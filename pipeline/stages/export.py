@@ -26,9 +26,8 @@ def run(work: StageWork, providers: Providers) -> StageResult:
     for note in (*said.notes, *([f"still without a name: {', '.join(left)}"] if left else [])):
         work.reporter.stage_note(work.step.stage, note)
     transcript = with_names(said.transcript)
-    outputs = tuple(
-        work.folder.put_bytes(f"transcript.{name}", _rendered(name, transcript))
-        for name in work.step.options["formats"]
+    outputs = work.folder.put_all(
+        {f"transcript.{name}": _rendered(name, transcript) for name in work.step.options["formats"]}
     )
     return StageResult(outputs, {"formats": work.step.options["formats"]})
 
