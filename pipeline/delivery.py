@@ -60,12 +60,16 @@ class Target:
 
     def places(self, format_name: str) -> Iterator[Path]:
         """Yield where an export may go: its own place, then those beside it."""
-        for mark in ("", *_BESIDE):
-            yield self.folder / f"{self.stem}{mark}.{SUFFIXES.get(format_name, format_name)}"
+        return map(Path, self._places(format_name))
 
-    def taken(self, format_name: str) -> Iterator[Path]:
+    def taken(self, format_name: str) -> Iterator[str]:
         """Yield the places up to the first that is free, behind which nothing is ever delivered."""
-        return takewhile(os.path.lexists, self.places(format_name))
+        return takewhile(os.path.lexists, self._places(format_name))
+
+    def _places(self, format_name: str) -> Iterator[str]:
+        suffix = SUFFIXES.get(format_name, format_name)
+        for mark in ("", *_BESIDE):
+            yield os.path.join(self.folder, f"{self.stem}{mark}.{suffix}")
 
 
 def stems_of(recordings: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -170,7 +174,7 @@ def _outcome(path: Path, ref: ArtifactRef, ours: set[str]) -> str:
     return REPLACED if there in ours else KEPT
 
 
-def _digest(path: Path) -> str | None:
+def _digest(path: Path | str) -> str | None:
     """Return the digest of a regular file; None for anything else."""
     try:
         return file_sha256(path)

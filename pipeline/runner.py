@@ -173,16 +173,16 @@ class ActiveRun:
     bugs: list[Exception] = field(factory=list)
     replan: set[str] = field(factory=set)
     running: dict[str, Future[None]] = field(factory=dict)
+    artifacts: Artifacts = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Find the pipeline's files."""
+        self.artifacts = self.shop.artifacts(self.state.pipeline_id)
 
     @property
     def state(self) -> PipelineState:
         """The state after everything that is recorded."""
         return self.recorder.state
-
-    @property
-    def artifacts(self) -> Artifacts:
-        """The pipeline's files."""
-        return self.shop.artifacts(self.state.pipeline_id)
 
     def carry_out(self) -> RunResult:
         """Do what there is to be done; return how that ended."""
