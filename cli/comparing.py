@@ -8,7 +8,6 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from cli.batch import Item
 from cli.commands.plan import in_words
 from cli.commands.run import ask_once, require_unblocked, work_on
 from cli.costs import price_words
@@ -17,6 +16,7 @@ from cli.exit_codes import DECISION, OK, REFUSED
 from cli.outcomes import Outcome
 from cli.progress import PlainReporter
 from cli.render import printable
+from cli.roll import Item
 from eventlog.errors import EvtError
 from pipeline import forks
 from pipeline.look import Look, look

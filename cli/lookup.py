@@ -39,6 +39,8 @@ def find_known(written: str, store: Store, home: Home) -> str:
     Raises:
         UnknownPipelineError: none or several are.
     """
+    if is_name(written) and not os.path.isfile(written) and os.path.lexists(store.path(written)):
+        return written  # without a look at all the others, lest ten thousand ids cost ten thousand looks each
     known = known_pipelines(store, home)
     if os.path.isfile(written):
         return _pipeline_of(Path(written), known, store, home)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import takewhile
@@ -72,17 +72,43 @@ class Target:
             yield os.path.join(self.folder, f"{self.stem}{mark}.{suffix}")
 
 
-def stems_of(recordings: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return the stem of each (pipeline id, file name) so that no two deliveries share a name.
+@frozen(eq=False)
+class Stems:
+    """What the deliveries of several recordings are called, settled by their names alone.
 
     The name without its suffix; where those collide the whole name, then the id's first digits as well. A stem
     that leaves no room for what is added to it is cut, and ends in the id's first digits.
     """
+
+    _short: Counter[str]
+    _whole: Counter[str]
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Stems:
+        """Return the stems of recordings with these names, one name for each recording."""
+        names = list(names)
+        # Compared as file systems without cases do; two names that differ in nothing else would be one file there.
+        short = Counter(Path(name).stem.casefold() for name in names)
+        settled = cls(short, Counter())
+        return cls(short, Counter(settled._longer(name).casefold() for name in names))
+
+    def stem(self, name: str, pipeline: str) -> str:
+        """Return the stem of one of these recordings."""
+        stem = self._longer(name)
+        if self._whole[stem.casefold()] > 1:
+            stem = f"{name}.{pipeline[:8]}"
+        return _shortened(stem, pipeline)
+
+    def _longer(self, name: str) -> str:
+        stem = Path(name).stem
+        return stem if self._short[stem.casefold()] < 2 else name
+
+
+def stems_of(recordings: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return the stem of each (pipeline id, file name) so that no two deliveries share a name; see `Stems`."""
     unique = list(dict.fromkeys(recordings))
-    short = {item: Path(item[1]).stem for item in unique}
-    whole = _where_shared(short, {item: item[1] for item in unique})
-    stems = _where_shared(whole, {item: f"{item[1]}.{item[0][:8]}" for item in unique})
-    return {item: _shortened(stem, item[0]) for item, stem in stems.items()}
+    stems = Stems.of(name for _, name in unique)
+    return {(pipeline, name): stems.stem(name, pipeline) for pipeline, name in unique}
 
 
 def delivered_digests(target: Target, formats: Iterable[str]) -> frozenset[str]:
@@ -135,14 +161,6 @@ def require_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise _refused(folder, error) from error
-
-
-def _where_shared(
-    names: Mapping[tuple[str, str], str], longer: Mapping[tuple[str, str], str]
-) -> dict[tuple[str, str], str]:
-    # Compared as file systems without cases do; two names that differ in nothing else would be one file there.
-    count = Counter(name.casefold() for name in names.values())
-    return {item: longer[item] if count[name.casefold()] > 1 else name for item, name in names.items()}
 
 
 def _shortened(stem: str, pipeline: str) -> str:

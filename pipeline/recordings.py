@@ -10,6 +10,7 @@ import os
 import sqlite3
 import stat
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,18 @@ def identify(path: Path, index: Path, *, verify: bool = False) -> Recording:
     return Recording(path, sha256, signature[2], signature)
 
 
+def remembered(paths: Iterable[Path], index: Path) -> Iterator[tuple[Path, str]]:
+    """Yield (path, sha256) of the files whose digests are remembered; none is read."""
+    try:
+        with closing(sqlite3.connect(f"{index.absolute().as_uri()}?mode=ro", uri=True, timeout=0.2)) as database:
+            for path in paths:
+                with suppress(OSError, ValueError):
+                    if (sha256 := _recalled(database, _signature(path))) is not None:
+                        yield path, sha256
+    except sqlite3.Error:
+        return
+
+
 def pipeline_id_of(recording: Recording, store: Store) -> str:
     """Return the id of a recording's pipeline: the first 16 hex of its digest, more where two share them."""
     for digits in range(16, 65, 4):
@@ -151,13 +164,17 @@ _TABLE = """CREATE TABLE IF NOT EXISTS digests (
 
 
 def _remembered(index: Path, signature: tuple[int, ...]) -> str | None:
-    device, inode, *rest = signature
-    query = "SELECT size_bytes, mtime_ns, ctime_ns, sha256 FROM digests WHERE device = ? AND inode = ?"
     try:
         with closing(sqlite3.connect(f"{index.absolute().as_uri()}?mode=ro", uri=True, timeout=0.2)) as database:
-            row = database.execute(query, (str(device), str(inode))).fetchone()
+            return _recalled(database, signature)
     except sqlite3.Error:
         return None
+
+
+def _recalled(database: sqlite3.Connection, signature: tuple[int, ...]) -> str | None:
+    device, inode, *rest = signature
+    query = "SELECT size_bytes, mtime_ns, ctime_ns, sha256 FROM digests WHERE device = ? AND inode = ?"
+    row = database.execute(query, (str(device), str(inode))).fetchone()
     return row[3] if row and list(row[:3]) == rest else None
 
 

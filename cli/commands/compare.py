@@ -10,7 +10,7 @@ from typing import Any
 import click
 from attrs import evolve
 
-from cli.batch import Item, gather, tell_error
+from cli.batch import gather, tell_error
 from cli.comparing import Comparing, wanted_engines
 from cli.comparison import difference_lines, report, sides_of, summary_table, taken_over_lines
 from cli.comparison_page import render_page, require_ours, write_page
@@ -21,6 +21,7 @@ from cli.outcomes import tell
 from cli.output import say
 from cli.progress import make_reporter
 from cli.render import json_line, printable
+from cli.roll import Item
 from cli.settings import Settings, load_settings
 from cli.signals import stop_on_signals
 from cli.wiring import workshop_of

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from cli.batch import Item, delivered_to, gather, tell_error
+from cli.batch import delivered_to, gather, tell_error
 from cli.errors import NotFinishedError
 from cli.exit_codes import FAILED, OK, worst
 from cli.home import require_usable
 from cli.progress import PlainReporter
 from cli.render import json_line, printable
+from cli.roll import Item
 from cli.settings import checked, load_settings
 from cli.wiring import workshop_of
 from eventlog.errors import EvtError

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cli.batch import Item, Refusal, delivered_to, gather, sidecar_note
+from cli.batch import delivered_to, gather, sidecar_note
 from cli.errors import BlockedError, DecisionNeededError
 from cli.exit_codes import INTERRUPTED, TERMINATED, worst
 from cli.holder import naming_the_holder
@@ -20,8 +20,10 @@ from cli.outcomes import Outcome, reasons, tell
 from cli.output import say
 from cli.progress import PlainReporter, make_reporter
 from cli.render import json_line, printable
+from cli.roll import Item
 from cli.settings import Settings, load_settings
 from cli.signals import stop_on_signals
+from cli.sources import Refusal, listed
 from cli.wiring import workshop_of
 from eventlog.errors import EvtError
 from pipeline import runner
@@ -41,7 +43,15 @@ from projections.paying import IN_DOUBT_REMEDY
 
 
 @click.command("run", short_help="Transcribe recordings, or go on where a run stopped.")
-@click.argument("recordings", nargs=-1, required=True, metavar="FILE|ID|NAME...")
+@click.argument("recordings", nargs=-1, metavar="[FILE|FOLDER|PATTERN|ID|NAME|-]...")
+@click.option(
+    "--from-file",
+    "lists",
+    multiple=True,
+    type=click.Path(),
+    metavar="LIST",
+    help="Take names from a file, one a line (or ended by NULs); -: from standard input.",
+)
 @stage_options
 @limit_options
 @click.option(
@@ -59,12 +69,15 @@ from projections.paying import IN_DOUBT_REMEDY
 @click.option("-v", "--verbose", is_flag=True, help="More about what happens.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_obj
-def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, **flags: Any) -> int:
+def command(
+    obj: dict[str, Any], /, recordings: tuple[str, ...], lists: tuple[str, ...], as_json: bool, **flags: Any
+) -> int:
     """Transcribe recordings, or go on where a run stopped.
 
     Converts any audio or video file, finds who speaks when, transcribes, and writes the transcript
     (txt, srt, vtt, json, rttm; others with --format) into the current folder. Running it again does
-    nothing, or goes on after a crash with the options of before.
+    nothing, or goes on after a crash with the options of before. Of a folder every recording in it
+    and below it is taken.
 
     \b
     Examples:
@@ -72,7 +85,11 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
       evt run interview.mp4 --speakers 2 --format txt,docx -o transcripts
       evt run talk.wav --language de --transcriber whisper
       evt run talk.wav --speakers 2 --names "Anna Müller,Ben"
+      evt run interviews "calls/*.mp3" -o transcripts
+      find . -name "*.wav" -print0 | evt run -
     """
+    if not recordings and not lists:
+        raise click.UsageError("Name a recording, a folder of recordings, an ID, or a list with --from-file.")
     obj |= {name: obj[name] or flags[name] for name in ("quiet", "verbose", "debug")}
     settings = load_settings(obj["home"], flags["output_dir"], flags=flags)
     named, names = named_from(flags, settings), order_from(flags["names"])
@@ -83,7 +100,12 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json: bool, 
     is_first = not shop.store.pipelines()
     moved_to = Path(flags["moved_to"]) if flags["moved_to"] else None
     items, refusals = gather(
-        recordings, shop.store, settings.home, settings.output_dir, moved_to=moved_to, verify=flags["verify"]
+        listed(recordings, lists),
+        shop.store,
+        settings.home,
+        settings.output_dir,
+        moved_to=moved_to,
+        verify=flags["verify"],
     )
     outcomes = [_refused(refusal, as_json=as_json) for refusal in refusals]
     reporter = make_reporter(quiet=obj["quiet"], verbose=obj["verbose"])
