@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from pipeline.providers.remote import Doubt, RemoteJobs, Reply
 from pipeline.requests import Request
 from pipeline.scrub import told
 from pipeline.secret import Secret
+from projections.engine import Engine
 from projections.events import ArtifactRef, CallAccepted, CallFailed, CallResolved, StageError
 from projections.failures import (
     ABSENT,
@@ -68,6 +69,7 @@ class CallTools:
         secrets: are taken out of whatever a provider says, before anything is made of it.
         note: tells people what happened to a call of a stage: a wait, another try.
         doing: shows them what it is doing just now.
+        place: waits for a place among those who may call an engine: the stage, its engine, what ends the wait.
     """
 
     ledger: Ledger
@@ -78,6 +80,7 @@ class CallTools:
     known_jobs: Callable[[], frozenset[str]]
     note: Callable[[str, str], None]
     doing: Callable[[str, str], None]
+    place: Callable[[str, Engine, Callable[[], None]], AbstractContextManager[None]]
     secrets: tuple[Secret, ...] = ()
 
 
@@ -141,7 +144,8 @@ class Obtaining:
         while True:
             self.calls.require_going()
             try:
-                return self._once()
+                with self.tools.place(self.calls.step.stage, self.request.engine, self.calls.require_going):
+                    return self._once()
             except ProviderError as error:
                 if not self._goes_on(error):
                     raise

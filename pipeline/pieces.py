@@ -86,9 +86,9 @@ class Piece:
 
 @define
 class Cutter:
-    """Cuts recordings, each once."""
+    """Cuts recordings, each once while it is worked on."""
 
-    _kept: dict[str, list[Piece]] = field(factory=dict, init=False)
+    _kept: dict[str, dict[str, list[Piece]]] = field(factory=dict, init=False)
 
     def pieces(
         self,
@@ -108,10 +108,15 @@ class Cutter:
             check: called before each minute of audio; what it raises passes through.
         """
         ways = None if step.engine is None else [_overlaps(step.engine), step.engine.takes_parts]
-        key = orjson.dumps([str(artifacts.root), dict(step.inputs), chunk_s, step.reads, ways]).decode()
-        if key not in self._kept:
-            self._kept[key] = _pieces(step, inputs, artifacts, chunk_s, check)
-        return self._kept[key]
+        key = orjson.dumps([dict(step.inputs), chunk_s, step.reads, ways]).decode()
+        kept = self._kept.setdefault(str(artifacts.root), {})
+        if key not in kept:
+            kept[key] = _pieces(step, inputs, artifacts, chunk_s, check)
+        return kept[key]
+
+    def forget(self, artifacts: Artifacts) -> None:
+        """Keep nothing of a recording any more, lest a batch keeps the pieces of all of them."""
+        self._kept.pop(str(artifacts.root), None)
 
 
 def sound_of(piece: Piece, start: int, end: int) -> Sound:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from pipeline.errors import (
 )
 from pipeline.look import Delivered, Look, input_of, planned, surroundings, with_recording
 from pipeline.obtaining import CallTools
+from pipeline.pools import CONVERSION, pool_of
 from pipeline.probed import forget, recalled, remember
 from pipeline.recorder import Recorder
 from pipeline.recordings import Recording, recordable_name
@@ -147,6 +148,7 @@ def recording_into(shop: Workshop, pipeline: str) -> Iterator[Recorder]:
             yield recorder
         finally:
             shop.ledger.close(recorder)
+            shop.cutter.forget(Artifacts(shop.home.artifacts(pipeline)))
     finally:
         opened.writer.close()
 
@@ -174,10 +176,12 @@ class ActiveRun:
     replan: set[str] = field(factory=set)
     running: dict[str, Future[None]] = field(factory=dict)
     artifacts: Artifacts = field(init=False)
+    number: int = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Find the pipeline's files."""
+        """Find the pipeline's files, and take a place in the order of those that are worked on."""
         self.artifacts = self.shop.artifacts(self.state.pipeline_id)
+        self.number = self.shop.pools.number()
 
     @property
     def state(self) -> PipelineState:
@@ -361,6 +365,7 @@ class ActiveRun:
             known_jobs=lambda: self.shop.known_jobs(self.recorder),
             note=self.reporter.stage_note,
             doing=self.reporter.stage_doing,
+            place=lambda stage, engine, check: self.shop.pools.place(pool_of(engine), stage, self.number, check),
             secrets=self.shop.providers.secrets,
         )
 
@@ -379,7 +384,8 @@ class ActiveRun:
         start_s = self.shop.clock_s()
         stage, number = work.step.stage, work.attempt
         try:
-            result = STAGE_FUNCTIONS[stage](work, self.shop.providers)
+            with self._place(work):
+                result = STAGE_FUNCTIONS[stage](work, self.shop.providers)
             event: Event = _succeeded(work, result, self.shop.clock_s() - start_s)
             self.ran.append(stage)
         except LogError:
@@ -402,6 +408,12 @@ class ActiveRun:
             event = StageFailed(stage, number, failure, self._since(start_s))
         work.folder.close()
         self.recorder.record(event)
+
+    def _place(self, work: StageWork) -> AbstractContextManager[None]:
+        """Wait for a core to convert with; of other stages each call has its place, see `Obtaining`."""
+        if work.step.stage != AUDIO_CONVERSION:
+            return nullcontext()
+        return self.shop.pools.place(CONVERSION, work.step.stage, self.number, work.check)
 
     def _since(self, start_s: float) -> float:
         return round(self.shop.clock_s() - start_s, 3)

@@ -17,6 +17,7 @@ from pipeline.home import Home
 from pipeline.ledger import Ledger
 from pipeline.pacing import Pace
 from pipeline.pieces import Cutter
+from pipeline.pools import Pools
 from pipeline.providers.registry import Providers
 from projections.graph import VERSIONS
 
@@ -51,6 +52,7 @@ class Workshop:
         side_by_side: start stages that don't need one another at the same time.
         cutter: keeps how recordings are cut.
         folders: makes the folders of artifacts, each durable once.
+        pools: how much of each kind of work is done at once.
     """
 
     home: Home
@@ -69,6 +71,7 @@ class Workshop:
     versions: Mapping[str, int] = VERSIONS
     cutter: Cutter = Factory(Cutter)
     folders: Folders = Factory(lambda: Folders(PosixStorage()))
+    pools: Pools = Factory(Pools)
 
     def artifacts(self, pipeline: str) -> Artifacts:
         """Return the files of one pipeline."""

@@ -42,6 +42,7 @@ class Engine(Value):
         takes_parts: long pauses are cut out of what it is sent.
         accounts_for_speech: speech without words means that some are missing; not so for a script.
         prompt_tokens: so many tokens of a prompt it heeds, the last ones; None: unknown, or it takes no prompt.
+        heavy: it needs so much memory or so many cores that one call of such engines is made at a time.
         lacking: what is missing on this machine, with the remedy; None: ready.
     """
 
@@ -68,6 +69,7 @@ class Engine(Value):
     takes_parts: bool = False
     accounts_for_speech: bool = True
     prompt_tokens: int | None = None
+    heavy: bool = False
     lacking: str | None = None
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import nullcontext
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,15 @@ def test_a_job_that_is_accepted_after_its_call_was_given_up_leaves_a_log_that_ma
     """The call stays in doubt, and the next run looks for the job."""
     shop = paid.shop(limits=evolve(LIMITS, grace_s=0.0))
     tools = CallTools(
-        shop.ledger, shop.pace, shop.clock_s, shop.chance, {}, frozenset, lambda *_: None, lambda *_: None
+        shop.ledger,
+        shop.pace,
+        shop.clock_s,
+        shop.chance,
+        {},
+        frozenset,
+        lambda *_: None,
+        lambda *_: None,
+        place=lambda *_: nullcontext(),
     )
     request = Request(ENGINE, "diarize", "whole", {}, "0" * 64, 1.0)
     with recording_into(shop, PIPELINE) as recorder:

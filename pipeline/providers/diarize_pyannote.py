@@ -104,6 +104,7 @@ class PyannoteDiarizer:
             version=_version(model),
             key_options=("speakers", "min_speakers", "max_speakers"),
             model=self._model,
+            heavy=True,
             lacking=_lacking(self._model, model, self._cache),
         )
 

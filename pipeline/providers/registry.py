@@ -7,6 +7,7 @@ entry points too, for other programs. Those of other packages: `pipeline.provide
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import import_module
@@ -76,6 +77,7 @@ class Providers:
         self._voiceprints = voiceprints or _NOWHERE
         self._found: dict[str, Mapping[str, Foreign]] = {}
         self._made: dict[tuple[str, str, str | None, tuple[str, ...]], Any] = {}
+        self._lock = threading.RLock()
 
     @cached_property
     def services(self) -> Services:
@@ -188,9 +190,10 @@ class Providers:
 
     def _provider(self, kind: str, name: str, model: str | None, identify: tuple[str, ...] = ()) -> Any:
         key = (kind, name, model, identify)
-        if key not in self._made:
-            self._made[key] = self._make(*key)
-        return self._made[key]
+        with self._lock:  # recordings that are worked on at once share one provider, and its one model
+            if key not in self._made:
+                self._made[key] = self._make(*key)
+            return self._made[key]
 
     def _make(self, kind: str, name: str, model: str | None, identify: tuple[str, ...]) -> Any:
         if name.startswith(_SCRIPT):

@@ -63,6 +63,7 @@ class ScriptProvider:
                 by_position=True,
                 billable=billable,
                 price=price,
+                heavy=bool(script.content.get("heavy", False)),
                 accounts_for_speech=bool(script.content.get("accounts_for_speech", False)),
             )
         except (OSError, ValueError, InvalidOperation) as error:

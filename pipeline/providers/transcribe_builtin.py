@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ProviderError, StoppedError
+from pipeline.pools import cores
 from projections.engine import Engine
 
 if TYPE_CHECKING:
@@ -68,9 +69,7 @@ class BuiltinTranscriber:
 
     def concurrency(self) -> int:
         """Return the number of cores that this process may use."""
-        if hasattr(os, "sched_getaffinity"):
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
+        return cores()
 
     def transcribe(self, chunk: Chunk, options: Options, work: Work) -> Answer:
         """Return the words of a chunk; equal samples give equal words, whatever was transcribed before.

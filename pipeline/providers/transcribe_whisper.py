@@ -144,6 +144,7 @@ class WhisperTranscriber:
             key_options=("model", "language", "prompt", "keywords"),
             prompt_tokens=PROMPT_TOKENS,
             languages=("en",) if model and model.english_only else None,
+            heavy=True,
             lacking=_lacking(self._model, model, self._cache),
         )
 
