@@ -64,8 +64,7 @@ def _is_short_for(written: str, pipeline: str) -> bool:
 
 def known_pipelines(store: Store, home: Home) -> list[str]:
     """Return every pipeline of which a log, a head or a file is left."""
-    folder = home.root / "artifacts"
-    left = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+    left = set(home.pipelines_with_files())
     left |= {path.stem for path in home.logs.glob("*/*.head") if path.name[:2] == path.parent.name}
     return sorted({*store.pipelines(), *filter(is_name, left)})
 

@@ -73,7 +73,7 @@ FIELDS = {
     "metadata": "facts about the result: numbers and names, no speech",
     "operation": "`diarize` or `transcribe`",
     "outputs": "the files; later stages are keyed by the first",
-    "path": "below `artifacts/ID/`",
+    "path": "below the pipeline's folder of files",
     "pid": "the process",
     "provider": "who is asked, or failed",
     "request": "digest of everything that decides the answer",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
 
 from eventlog.values import Value
+from projections.family import base_of
 
 
 @frozen(eq=False, repr=False)
@@ -61,5 +63,25 @@ class Home(Value):
         return self.root / "account-key"
 
     def artifacts(self, pipeline: str) -> Path:
-        """The files of one pipeline."""
-        return self.root / "artifacts" / pipeline
+        """The files of one pipeline, in folders by the first two digits of its id as its log is.
+
+        Older versions put each pipeline's folder into `artifacts` itself. What lies there stays there, and
+        so do the variants of a base that lies there: a family is in one place.
+        """
+        folder = self.root / "artifacts"
+        own, shared = folder / pipeline, folder / pipeline[:2] / pipeline
+        if own.is_dir() or (not shared.is_dir() and (folder / base_of(pipeline)).is_dir()):
+            return own
+        return shared
+
+    def pipelines_with_files(self) -> Iterator[str]:
+        """Yield the name of each pipeline's folder of files, in no order; names that no pipeline has too."""
+        for entry in _folders(self.root / "artifacts"):
+            if len(entry.name) > 2:
+                yield entry.name
+            else:
+                yield from (inner.name for inner in _folders(entry) if inner.name[:2] == entry.name)
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    return filter(Path.is_dir, folder.iterdir()) if folder.is_dir() else iter(())

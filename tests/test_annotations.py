@@ -91,6 +91,10 @@ class Home:
         return result
 
     @property
+    def files(self) -> Path:
+        return make_shop(self.root).home.artifacts(self.pipeline)
+
+    @property
     def text(self) -> str:
         return (self.out / "talk.txt").read_text()
 
@@ -137,7 +141,7 @@ def test_the_log_holds_no_word_of_what_was_said(home: Home) -> None:
     log = b"".join(path.read_bytes() for path in home.root.glob("logs/*/*"))
     assert b"Zwiebelfisch" not in log
     (said,) = home.state.annotations
-    content = home.root / "artifacts" / home.pipeline / said.content.path
+    content = home.files / said.content.path
     assert content.read_text().startswith('{"salt":"')
 
 
@@ -205,8 +209,8 @@ def first_run(
 def test_a_lost_file_of_what_was_said_stops_the_export_with_advice_and_can_be_taken_back(home: Home) -> None:
     before = home.text
     (lost,) = home.say(saying(SPEAKER_00="Anna")).state.annotations
-    (home.root / "artifacts" / home.pipeline / lost.content.path).unlink()
-    for export in home.root.glob("artifacts/*/export/2/*.txt"):
+    (home.files / lost.content.path).unlink()
+    for export in home.root.glob("artifacts/*/*/export/2/*.txt"):
         export.unlink()
     (home.out / "talk.txt").unlink()
     shop = make_shop(home.root)

@@ -123,7 +123,7 @@ def test_an_answer_whose_file_is_gone_is_priced_and_paid_again_as_far_as_the_use
     answers = [
         call.response for call in state.calls.values() if call.response and call.started.model == "whisper-1"
     ]
-    (paid.folder / "home" / "artifacts" / state.pipeline_id / answers[0].path).unlink()
+    (paid.folder / "home" / "artifacts" / state.pipeline_id[:2] / state.pipeline_id / answers[0].path).unlink()
     result = paid.run(paid.shop(limits=Limits(in_doubt=in_doubt)))
     assert result is not None
     assert result.outcome == ("needs_decision" if in_doubt == "ask" else "completed")
@@ -207,7 +207,7 @@ def _upgraded(paid: Paid, folder: Path) -> Any:
     paid.recording = paid.recording.rename(renamed) if paid.recording != renamed else renamed
     shop = paid.shop(versions={stage: number + 1 for stage, number in VERSIONS.items()})
     shop.home.index.unlink(missing_ok=True)
-    for converted in shop.home.root.glob("artifacts/*/audio_conversion/*/audio.flac"):
+    for converted in shop.home.root.glob("artifacts/*/*/audio_conversion/*/audio.flac"):
         converted.unlink()
     return evolve(shop, providers=NewerProviders({}, access=paid.access(), services=paid.services))
 

@@ -100,7 +100,7 @@ def test_a_termination_says_how_to_leave_at_once_without_naming_a_key(evt: Evt) 
     evt.speech()
     process = evt.start("run", "talk.wav", *evt.engines)
     deadline = time.monotonic() + 60
-    while not list(evt.home.glob("artifacts/*/diarization")) and time.monotonic() < deadline:
+    while not list(evt.home.glob("artifacts/*/*/diarization")) and time.monotonic() < deadline:
         time.sleep(0.02)
     listed = evt("list").stdout
     (summary,) = evt.json("list")

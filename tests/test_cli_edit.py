@@ -133,7 +133,7 @@ def test_no_word_that_was_corrected_and_no_reason_gets_into_the_log(evt: Evt) ->
     assert b"Quarktasche" not in logs
     (said,) = [record for record in evt.records() if record["type"] == "transcript.corrected"]
     assert said["data"]["user"]
-    content = (next(evt.folder.glob("home/artifacts/*")) / said["data"]["content"]["path"]).read_text()
+    content = (next(evt.folder.glob("home/artifacts/*/*")) / said["data"]["content"]["path"]).read_text()
     assert content.startswith('{"salt":"')
     assert "Quarktasche" in content
 
@@ -311,7 +311,7 @@ def test_the_real_program_with_an_editor_from_the_environment(evt: Evt) -> None:
 def test_a_file_that_is_lost_can_be_taken_back(evt: Evt) -> None:
     untouched = evt.text
     edit(evt, ("one", "won"))
-    next(evt.folder.glob("home/artifacts/*/annotation/1/*")).unlink()
+    next(evt.folder.glob("home/artifacts/*/*/annotation/1/*")).unlink()
     evt("edit", "talk.wav", "--list", code=1)
     assert "--undo" in evt.err
     evt("edit", "talk.wav", "--undo")

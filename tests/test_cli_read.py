@@ -98,9 +98,9 @@ def test_an_unknown_and_an_ambiguous_id_are_refused_with_candidates(done: Evt) -
 
 def test_validate_names_missing_and_changed_files(done: Evt) -> None:
     assert "ok" in done("validate").stdout
-    words = next(done.home.glob("artifacts/*/transcription/1/words.json"))
+    words = next(done.home.glob("artifacts/*/*/transcription/1/words.json"))
     words.write_bytes(words.read_bytes().replace(b"one", b"two"))
-    next(done.home.glob("artifacts/*/diarization/1/turns.json")).unlink()
+    next(done.home.glob("artifacts/*/*/diarization/1/turns.json")).unlink()
     report = done.json("validate", code=1)[0]
     assert {problem["kind"] for problem in report["problems"]} == {"changed", "missing"}
 

@@ -58,7 +58,7 @@ def test_a_run_by_id_needs_no_recording_unless_a_stage_reads_it(evt: Evt) -> Non
     moved = recording.rename(evt.work / "moved.wav")
     pipeline = evt.log().stem
     assert "nothing to do" in evt("run", pipeline[:6]).stdout
-    shutil.rmtree(evt.home / "artifacts" / pipeline / "audio_conversion")
+    shutil.rmtree(evt.home / "artifacts" / pipeline[:2] / pipeline / "audio_conversion")
     refused = evt("run", pipeline, "--refresh", "diarization", code=3)
     assert "--input FILE" in refused.stderr
     evt("run", pipeline, "--refresh", "diarization", "--input", str(moved))
@@ -101,7 +101,7 @@ def test_another_option_runs_just_what_depends_on_it(evt: Evt) -> None:
 def test_a_deleted_artifact_is_made_again_only_if_something_needs_it(evt: Evt) -> None:
     evt.speech()
     evt.run("talk.wav")
-    lost = next(evt.home.glob("artifacts/*/merge/1/transcript.json"))
+    lost = next(evt.home.glob("artifacts/*/*/merge/1/transcript.json"))
     lost.unlink()
     assert "nothing to do" in evt("run", "talk.wav").stdout
     assert "transcript.json is missing" in evt("validate", code=1).stdout

@@ -131,7 +131,9 @@ def test_no_name_and_no_reason_gets_into_a_log_and_who_said_it_does(evt: Evt) ->
     users = [record["data"]["user"] for record in evt.records() if record["type"] == "speakers.named"]
     assert len(users) == 3, "the names in order are settled as soon as there are speakers"
     assert all(users)
-    assert '"because":"Quarktasche said so"' in next(evt.folder.glob("home/artifacts/*/annotation/1/*")).read_text()
+    assert (
+        '"because":"Quarktasche said so"' in next(evt.folder.glob("home/artifacts/*/*/annotation/1/*")).read_text()
+    )
 
 
 def test_what_is_so_already_appends_nothing(evt: Evt) -> None:
@@ -265,7 +267,7 @@ def test_the_changes_are_reported_as_json(evt: Evt) -> None:
 def test_validate_finds_the_files_of_what_was_said(evt: Evt) -> None:
     evt("speakers", "talk.wav", "--name", "SPEAKER_00=Anna")
     evt("validate")
-    next(evt.folder.glob("home/artifacts/*/annotation/1/*")).unlink()
+    next(evt.folder.glob("home/artifacts/*/*/annotation/1/*")).unlink()
     assert "annotation/1/names.json is missing" in evt("validate", code=1)
     evt("speakers", "talk.wav", code=1)
     assert "--undo" in evt.err

@@ -72,10 +72,10 @@ class Recordings(RuleBasedStateMachine):
             named = fold(initial_state(self._pipeline()), self._records()).named
             self.wishes = {} if {"diarizer", "transcriber"} <= named.keys() else dict(scripted(self.script))
 
-    @precondition(lambda self: list(self.root.glob("home/artifacts/*/*/*/*")))
+    @precondition(lambda self: list(self.root.glob("home/artifacts/*/*/*/*/*")))
     @rule(data=st.data(), damage=st.booleans())
     def lose_or_damage_a_file(self, data: st.DataObject, damage: bool) -> None:
-        folder = self.root / "home" / "artifacts" / self._pipeline()
+        folder = self.root / "home" / "artifacts" / self._pipeline()[:2] / self._pipeline()
         files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "salt")
         if not files:
             return

@@ -120,8 +120,8 @@ def test_segments_of_a_server_reach_the_merge_on_the_recordings_clock(tmp_path: 
         paid.openai.faults.script(status(200, body))
         shop = paid.shop()
         paid.run(shop, {"diarizer": f"script:{script}", "transcriber": "openai", "model": "whisper-1"})
-    (words_file,) = tmp_path.glob("home/artifacts/*/transcription/*/words.json")
-    (merged_file,) = tmp_path.glob("home/artifacts/*/merge/*/transcript.json")
+    (words_file,) = tmp_path.glob("home/artifacts/*/*/transcription/*/words.json")
+    (merged_file,) = tmp_path.glob("home/artifacts/*/*/merge/*/transcript.json")
     segments = [word["segment"] for word in orjson.loads(words_file.read_bytes())["words"]]
     assert segments[0] == [0.0, 3.0]
     assert segments[-1][0] > 3.0

@@ -275,7 +275,7 @@ def test_a_run_ends_with_a_note_of_gaps_and_suspects(
 
 
 def test_show_says_so_where_the_transcript_is_gone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (path,) = folder.glob("home/artifacts/*/merge/1/transcript.json")
+    (path,) = folder.glob("home/artifacts/*/*/merge/1/transcript.json")
     kept = path.read_bytes()
     path.unlink()
     try:

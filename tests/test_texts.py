@@ -125,7 +125,7 @@ def test_words_that_are_lost_are_asked_for_with_the_remedy(paid: Paid) -> None:
     shop = paid.shop()
     paid.run(shop, WISHES)
     paid.heal()
-    for path in paid.folder.glob("home/artifacts/*/text/*/text.json"):
+    for path in paid.folder.glob("home/artifacts/*/*/text/*/text.json"):
         path.write_text(path.read_text().replace("Quasten", "Quarten"))
     lost = paid.run(paid.shop(), {})
     assert lost is not None
