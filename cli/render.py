@@ -217,4 +217,7 @@ _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "annotation.undone": lambda d: f"what record {d['annotation']} says, by {d['user']}",
     "loss.accepted": lambda d: f"{d['user']} goes on although records may be lost",
     "artifact.missing": lambda d: f"{d['path']} is {d['found']}",
+    "artifact.erased": lambda d: (
+        f"{count(len(d['paths']), 'file')}, {size(d['size_bytes'])}, by {d['user']} ({d['reason']})"
+    ),
 }

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from cli.errors import SettingsError
 from cli.render import printable
 
-_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SPAN = re.compile(r"([0-9]{1,5})(s|min|h|d|w)")
+SPAN_HINT = "a span like 30min, 12h, 7d or 2w"
 
 
 def as_recorded(time: datetime) -> str:
@@ -21,6 +23,12 @@ def as_recorded(time: datetime) -> str:
     return f"{time.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
+def span_of(written: str) -> timedelta | None:
+    """Return the length of a span like `12h`, `7d` or `2w`; None where the text is none."""
+    match = _SPAN.fullmatch(written)
+    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
+
+
 def since(written: str, now: datetime) -> str:
     """Return the time that is meant by `2026-11-01`, a full time, or `12h`, `7d`, `2w` before now.
 
@@ -28,8 +36,8 @@ def since(written: str, now: datetime) -> str:
         SettingsError: it is none of these.
     """
     try:
-        if match := re.fullmatch(r"([0-9]{1,5})([hdw])", written):
-            return as_recorded(now - timedelta(**{_UNITS[match[2]]: int(match[1])}))
+        if (span := span_of(written)) is not None:
+            return as_recorded(now - span)
         return as_recorded(datetime.fromisoformat(written))
     except (ValueError, OverflowError) as error:
         raise SettingsError(

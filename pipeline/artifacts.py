@@ -27,7 +27,8 @@ from pipeline.errors import ArtifactMismatchError, ArtifactMissingError
 from projections.events import ArtifactRef
 
 _PIECE_BYTES = 1 << 20
-_SCRATCH = ".scratch"
+SCRATCH = ".scratch"
+"""What is in the making, in each attempt's folder."""
 _SALT = "salt"
 
 
@@ -167,7 +168,7 @@ class Artifacts:
 
     def clear_scratch(self) -> None:
         """Remove what dead attempts left half done; only the holder of the log's lock may do this."""
-        for folder in self.root.glob(f"*/*/{_SCRATCH}"):
+        for folder in self.root.glob(f"*/*/{SCRATCH}"):
             shutil.rmtree(folder, ignore_errors=True)
 
     def has_files(self) -> bool:
@@ -184,7 +185,7 @@ class AttemptFolder:
 
     def scratch(self) -> Path:
         """Return a folder for files in the making; it goes away with the attempt, so its name need not last."""
-        folder = self.path / _SCRATCH
+        folder = self.path / SCRATCH
         self._folders.make(str(self.path))
         self._folders.storage.make_dir(str(folder))
         return folder
@@ -260,7 +261,7 @@ class AttemptFolder:
 
     def close(self) -> None:
         """Remove the scratch folder, if there is one."""
-        scratch = self.path / _SCRATCH
+        scratch = self.path / SCRATCH
         try:
             scratch.rmdir()
         except OSError:

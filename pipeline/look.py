@@ -129,6 +129,7 @@ def surroundings(
     paid = (call for call in state.calls.values() if call.started.billable or call.provided_by)
     answers = [call.response for call in paid if call.response]
     missing = {ref.path for ref in (*outputs.values(), *answers) if not artifacts.looks_whole(ref)}
+    missing |= state.erased
     missing |= {path for path in state.lost if path in outputs and not artifacts.is_whole(outputs[path])}
     if delivered is not None:
         missing |= _damaged_exports(artifacts, outputs.values(), delivered)

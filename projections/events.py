@@ -387,6 +387,24 @@ class ArtifactMissing(Event):
 
 
 @frozen(eq=False, repr=False)
+class ArtifactErased(Event):
+    """Files are removed on purpose; written before they are, so from here on they count as gone.
+
+    Attributes:
+        paths: below `artifacts/ID/`; of many files several records tell.
+        size_bytes: of all of them.
+        reason: cleanup, where the user called it; retention, where a setting did.
+        user: the account.
+    """
+
+    type: ClassVar[str] = "artifact.erased"
+    paths: tuple[str, ...]
+    size_bytes: int
+    reason: str
+    user: str
+
+
+@frozen(eq=False, repr=False)
 class LossAccepted(Event):
     """The user lets stages that cost money go on although records may be lost.
 
@@ -470,6 +488,7 @@ EVENTS: dict[str, type[Event]] = {
         EngineProbed,
         BudgetExceeded,
         ArtifactMissing,
+        ArtifactErased,
         LossAccepted,
         SpeakersNamed,
         TranscriptCorrected,

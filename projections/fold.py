@@ -144,6 +144,8 @@ def _apply(state: PipelineState, record: Record, event: ev.Event) -> PipelineSta
             return _call_taken_over(state, record, event)
         case ev.ArtifactMissing():
             return changed(state, lost=state.lost | {event.path})
+        case ev.ArtifactErased():
+            return changed(state, erased=state.erased | set(event.paths))
         case ev.LossAccepted():
             return _loss_accepted(state, event)
         case ev.AnnotationEvent():

@@ -179,6 +179,7 @@ class PipelineState(Value):
         open_wishes: options that were named, or forgotten by a reset, since a run was last completed.
         to_refresh: stages that the user wants to run again in any case, and that have not succeeded since.
         lost: paths of artifacts that a run found gone or changed.
+        erased: paths of artifacts that were removed on purpose; what still lies there has yet to go.
         findings: what makes no sense, the first hundred; any finding blocks the plan.
         unknown: (seq, type) of the first record of each type that this version does not know.
         sealed: the last record is a seal.
@@ -201,6 +202,7 @@ class PipelineState(Value):
     open_wishes: frozenset[str] = frozenset()
     to_refresh: frozenset[str] = frozenset()
     lost: frozenset[str] = frozenset()
+    erased: frozenset[str] = frozenset()
     findings: tuple[Finding, ...] = ()
     unknown: tuple[tuple[int, str], ...] = ()
     sealed: bool = False

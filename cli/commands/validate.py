@@ -111,10 +111,11 @@ def _check(pipeline: str, store: Store, home: Home, expected: Head | None) -> Re
     except (LogGoneError, LogStorageError) as error:
         return Report(pipeline, 0, 0, [Problem(LOG, str(error), "mend the disk, or restore the log from a backup")])
     verdict = reading.verdict
-    report = Report(pipeline, state.seq, len(state.artifacts), problems)
+    kept = [ref for ref in state.artifacts if ref.path not in state.erased]
+    report = Report(pipeline, state.seq, len(kept), problems)
     report.problems.extend(_log_problems(verdict, expected))
     report.problems.extend(_state_problems(state))
-    report.problems.extend(_artifact_problems(state, Artifacts(home.artifacts(pipeline))))
+    report.problems.extend(_artifact_problems(kept, Artifacts(home.artifacts(pipeline))))
     try:
         report.problems.extend(Problem(SCHEMA, text, _WRITER_UNKNOWN) for text in store.findings(pipeline))
     except LogStorageError as error:
@@ -162,8 +163,8 @@ def _state_problems(state: PipelineState) -> Iterator[Problem]:
             yield Problem(SCHEMA, f"record {seq} is a {name!r}", "a newer evt wrote it; install that version")
 
 
-def _artifact_problems(state: PipelineState, artifacts: Artifacts) -> Iterator[Problem]:
-    for ref in state.artifacts:
+def _artifact_problems(kept: Iterable[ArtifactRef], artifacts: Artifacts) -> Iterator[Problem]:
+    for ref in kept:
         try:
             artifacts.open(ref)
         except ArtifactMissingError:
