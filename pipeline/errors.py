@@ -15,6 +15,10 @@ class SourceRejectedError(PipelineError):
     """The recording can't be used: missing, empty, not audio, without samples. Another file is needed."""
 
 
+class DecoderError(PipelineError):
+    """A decoder crashed on a recording, or needed more than any recording should. The message says what to do."""
+
+
 class ArtifactMissingError(PipelineError):
     """A file that the log names is gone. `evt run` makes it again if something still needs it."""
 

@@ -213,7 +213,7 @@ def _stated_s(recording: Recording | None, state: PipelineState) -> float | None
     """Return how long a recording says it is; only asked for where it isn't converted yet."""
     if recording is None or AUDIO_CONVERSION in state.completed_stages:
         return None
-    from pipeline.audio.convert import stated_s
+    from pipeline.audio.sandbox.client import stated_s
 
     return stated_s(recording.path)
 

@@ -147,7 +147,7 @@ def _job(shop: Workshop, name: str, recording: Recording) -> _Job:
 
 def _stated_s(job: _Job) -> float | None:
     """Return how long the recording says it is."""
-    from pipeline.audio.convert import stated_s
+    from pipeline.audio.sandbox.client import stated_s
 
     return stated_s(job.recording.path)
 

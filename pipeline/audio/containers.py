@@ -124,7 +124,9 @@ class Container:
                 frames = packet.decode()
             except av.EOFError:
                 return
-            except av.FFmpegError:
+            except av.FFmpegError as error:
+                if isinstance(error, MemoryError):
+                    raise
                 self.findings.warn("Parts of the file are damaged and were left out.")
                 continue
             yield from frames
@@ -247,6 +249,7 @@ def open_container(path: Path) -> Iterator[Container]:
     Raises:
         SourceRejectedError: no sound in it, or of no known kind.
         OSError: the file can't be opened.
+        MemoryError: it needs more than there is, or may be used.
     """
     import av
 
@@ -254,6 +257,8 @@ def open_container(path: Path) -> Iterator[Container]:
         try:
             container = av.open(file, "r", options=OPTIONS, metadata_errors="replace")
         except av.FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
             raise SourceRejectedError(_unknown(path)) from error
         with container:
             yield Container(container, _audio_stream(container, path))

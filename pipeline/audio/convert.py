@@ -11,14 +11,14 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from math import log10
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import define, field, frozen
+from attrs import define, field
 
 from pipeline.audio import containers, resample, soundfiles
 from pipeline.audio.ahead import ahead
+from pipeline.audio.conversion import Conversion, Track, Watcher, checked_size
 from pipeline.audio.mix import Mix, Statistics, best_mix, mean_of, only, separate_channels
 from pipeline.errors import SourceRejectedError
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.audio.source import Facts, Findings, Source
-    from pipeline.providers.base import Work
 
 MIX_NAME = "audio.flac"
 SLOWEST_HZ = 2000
@@ -35,38 +34,7 @@ SLOWEST_HZ = 2000
 FLOOR_DB = -120.0
 
 
-@frozen
-class Track:
-    """One file written.
-
-    Attributes:
-        name: of the file in the folder.
-        channel: of the source, 0-based; None for the mix.
-        pcm_sha256: digest of the samples as s16le, mono, 16 kHz.
-        samples: how many at 16 kHz.
-    """
-
-    name: str
-    channel: int | None
-    pcm_sha256: str
-    samples: int
-
-
-@frozen
-class Conversion:
-    """What a conversion made.
-
-    Attributes:
-        tracks: the mix, then the channels that carry different speech, if they do.
-        metadata: numbers and short words about the source and what was done to it; its keys are listed at
-            `convert`.
-    """
-
-    tracks: tuple[Track, ...]
-    metadata: Mapping[str, Any]
-
-
-def convert(source: Path, folder: Path, *, work: Work) -> Conversion:
+def convert(source: Path, folder: Path, *, work: Watcher) -> Conversion:
     """Convert a recording into files of an existing folder: `audio.flac` and perhaps `channel-N.flac`.
 
     Nothing is synced or renamed, and after an error the folder may hold parts; it is the caller's scratch space.
@@ -82,7 +50,7 @@ def convert(source: Path, folder: Path, *, work: Work) -> Conversion:
         SourceRejectedError: missing, empty, without sound, or of no known kind; another file is needed.
         OSError: reading or writing failed; make room or check the disk, then start again.
     """
-    size_bytes = _checked_size(source)
+    size_bytes = checked_size(source)
     with _opened(source) as opened:
         channels = opened.facts.channels
         statistics = Statistics(opened.facts.rate_hz, channels)
@@ -103,26 +71,11 @@ def convert(source: Path, folder: Path, *, work: Work) -> Conversion:
 def stated_s(source: Path) -> float | None:
     """Return how long a recording says it is, in seconds; None where it doesn't say, or isn't audio."""
     try:
-        _checked_size(source)
+        checked_size(source)
         with _opened(source) as opened:
             return opened.facts.total_s
     except (SourceRejectedError, OSError):
         return None
-
-
-def _checked_size(source: Path) -> int:
-    name = repr(str(source))
-    try:
-        stat = source.stat()
-    except OSError as error:
-        raise SourceRejectedError(f"{name} can't be found or may not be read ({error.strerror}).") from error
-    if S_ISDIR(stat.st_mode):
-        raise SourceRejectedError(f"{name} is a folder. Name the recordings in it.")
-    if not S_ISREG(stat.st_mode):
-        raise SourceRejectedError(f"{name} is not a file. Save the recording to a file first.")
-    if not stat.st_size:
-        raise SourceRejectedError(f"{name} is empty (0 bytes). Copy or download it again.")
-    return stat.st_size
 
 
 @contextmanager
@@ -184,7 +137,7 @@ class _Rendering:
     _written: dict[int | None, soundfiles.FlacWriter] = field(factory=dict)
     _level: Level = field(factory=Level)
 
-    def render(self, source: Source, work: Work, statistics: Statistics | None) -> None:
+    def render(self, source: Source, work: Watcher, statistics: Statistics | None) -> None:
         """Read all of the source and write the files; decoding, resampling and encoding overlap."""
         with ExitStack() as stack:
             for channel in self.mixes:

@@ -11,8 +11,9 @@ def run(work: StageWork, providers: Providers) -> StageResult:
 
     Raises:
         SourceRejectedError: the file is not audio, or changed while it was read.
+        DecoderError: a decoder crashed, or used more than any recording should.
     """
-    from pipeline.audio.convert import convert
+    from pipeline.audio.sandbox.client import convert
 
     assert work.recording is not None, "the plan runs this stage only with the recording at hand"
     work.recording.require_unchanged()

@@ -64,6 +64,7 @@ def serve(number: int) -> None:
             import_module(module.name)
     for client in CLIENTS:
         import_module(client)
+    import_module("pipeline.audio.sandbox.client").SERVER.start()
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for those who asked
     requests = socket.socket(fileno=number)

@@ -1,0 +1,116 @@
+"""The child of the server that reads one recording: what it is asked, what it tells, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import asdict, define
+
+from pipeline.audio.sandbox.confine import allow_cpu, confine
+from pipeline.audio.sandbox.limits import Limits
+from pipeline.errors import SourceRejectedError
+
+REQUEST_MAX = 65_536
+"""Bytes; two paths have 4,096 each at the most, in JSON six times as many."""
+
+TOO_LONG, NO_MEMORY = "too_long", "no_memory"
+
+
+class TooLongError(Exception):
+    """More sound came than any recording may have."""
+
+
+def serve(line: int) -> None:
+    """Read the request from a connection, carry it out, and tell how that went; raises nothing."""
+    try:
+        asked = json.loads(_request(line))
+        answer = _carried_out(asked, Talk(line, Limits(**asked["limits"])))
+    except SourceRejectedError as error:
+        answer = {"rejected": str(error)}
+    except MemoryError:
+        answer = {"failed": NO_MEMORY}
+    except TooLongError:
+        answer = {"failed": TOO_LONG}
+    except OSError as error:
+        answer = {"refused": [error.errno, error.strerror or str(error), _name(error.filename)]}
+    except Exception as error:
+        without_memory = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+        answer = {"failed": NO_MEMORY} if without_memory else {"defect": traceback.format_exc()}
+    tell(line, answer)
+
+
+def tell(line: int, message: Mapping[str, Any]) -> None:
+    """Write a message, a line of JSON; those who don't listen any more end this process by SIGPIPE or SIGKILL."""
+    data = json.dumps(message).encode() + b"\n"
+    while data:
+        data = data[os.write(line, data) :]
+
+
+def code_folders() -> list[Path]:
+    """Return the folders of the packages that decode, and of Python's own modules."""
+    found = (sys.modules[name].__file__ for name in ("os", "av", "numpy", "soxr", "pipeline"))
+    return [Path(file).parent for file in found if file]
+
+
+def _request(line: int) -> bytes:
+    data = b""
+    while not data.endswith(b"\n") and len(data) < REQUEST_MAX:
+        more = os.read(line, REQUEST_MAX)
+        if not more:
+            os._exit(1)
+        data += more
+    return data
+
+
+def _carried_out(asked: Mapping[str, Any], talk: Talk) -> dict[str, Any]:
+    source = Path(asked["source"])
+    folder = Path(asked["folder"]) if asked["folder"] else None
+    layers = confine(talk.limits, source, folder, code_folders())
+    answers: Mapping[str, Callable[[Path, Path | None, Talk], Any]] = {"convert": _convert, "stated": _stated}
+    return {"done": answers[asked["task"]](source, folder, talk), "layers": layers}
+
+
+def _convert(source: Path, folder: Path | None, talk: Talk) -> dict[str, Any]:
+    from pipeline.audio.convert import convert
+
+    assert folder is not None, "the files of a conversion need a folder"
+    conversion = convert(source, folder, work=talk)
+    return {"tracks": [asdict(track) for track in conversion.tracks], "metadata": dict(conversion.metadata)}
+
+
+def _stated(source: Path, folder: Path | None, talk: Talk) -> float | None:
+    from pipeline.audio.convert import stated_s
+
+    return stated_s(source)
+
+
+def _name(filename: object) -> str | None:
+    return filename if isinstance(filename, str) else None
+
+
+@define
+class Talk:
+    """The watcher of the conversion: tells the parent of progress, and minds the limits."""
+
+    line: int
+    limits: Limits
+    _allowed_s: int = 0
+
+    def check(self) -> None:
+        """Nobody asks this process to stop: it is killed."""
+
+    def progress(self, done_s: float, total_s: float) -> None:
+        """Tell how far it is, and allow the CPU time that a recording of this length may take."""
+        if done_s > self.limits.sound_s:
+            raise TooLongError
+        allowed_s = self.limits.cpu_s(total_s)
+        if allowed_s > self._allowed_s:
+            self._allowed_s = allowed_s
+            allow_cpu(allowed_s)
+        tell(self.line, {"progress": [done_s, total_s]})
