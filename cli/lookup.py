@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.errors import UnknownPipelineError
 from cli.render import printable, shown_name
-from eventlog.errors import LogError, LogGoneError
-from eventlog.record import is_name
-from eventlog.store import Store
 from pipeline.home import Home
-from projections.events import recorded_input
-from projections.family import number_of
+from pipeline.listing import Listing
+from projections.ids import number_of
+
+if TYPE_CHECKING:
+    from eventlog.store import Store
 
 
 def find_pipeline(written: str, store: Store, home: Home) -> str:
@@ -25,6 +25,8 @@ def find_pipeline(written: str, store: Store, home: Home) -> str:
     """
     found = find_known(written, store, home)
     if not os.path.lexists(store.path(found)):
+        from eventlog.errors import LogGoneError
+
         raise LogGoneError(
             f"The log {store.path(found)} is gone, but what it described is still there. "
             "Restore it from a backup, or remove the rest of that pipeline.",
@@ -39,19 +41,24 @@ def find_known(written: str, store: Store, home: Home) -> str:
     Raises:
         UnknownPipelineError: none or several are.
     """
+    from eventlog.record import is_name
+
     if is_name(written) and not os.path.isfile(written) and os.path.lexists(store.path(written)):
         return written  # without a look at all the others, lest ten thousand ids cost ten thousand looks each
-    known = known_pipelines(store, home)
     if os.path.isfile(written):
-        return _pipeline_of(Path(written), known, store, home)
+        return _pipeline_of(Path(written), known_pipelines(store, home), store, home)
+    known = known_pipelines(store, home)
     if written in known:
         return written
     candidates = [pipeline for pipeline in known if _is_short_for(written, pipeline)]
-    named = (pipeline for pipeline, name in names(store) if name == written and number_of(pipeline) < 2)
-    candidates = candidates or list(dict.fromkeys(named))
+    candidates = candidates or [
+        row.pipeline
+        for row in look_at_all(home).rows
+        if row.name is not None and written in map(shown_name, row.names) and number_of(row.pipeline) < 2
+    ]
     if len(candidates) == 1:
         return candidates[0]
-    raise _unknown(written, candidates, store)
+    raise _unknown(written, candidates, home)
 
 
 def _is_short_for(written: str, pipeline: str) -> bool:
@@ -64,25 +71,15 @@ def _is_short_for(written: str, pipeline: str) -> bool:
 
 def known_pipelines(store: Store, home: Home) -> list[str]:
     """Return every pipeline of which a log, a head or a file is left."""
-    left = set(home.pipelines_with_files())
-    left |= {path.stem for path in home.logs.glob("*/*.head") if path.name[:2] == path.parent.name}
-    return sorted({*store.pipelines(), *filter(is_name, left)})
+    from eventlog.record import is_name
+
+    left = {path.stem for path in home.logs.glob("*/*.head") if path.name[:2] == path.parent.name}
+    return sorted({*store.pipelines(), *filter(is_name, {*home.pipelines_with_files(), *left})})
 
 
-def names(store: Store) -> Iterator[tuple[str, str]]:
-    """Yield (pipeline, recorded name), several for a pipeline that was met under several names.
-
-    A log that can't be read has none; it hides no other one.
-    """
-    for pipeline in store.pipelines():
-        try:
-            for record in store.stream(pipeline):
-                if record.type == "pipeline.created":
-                    yield pipeline, shown_name(recorded_input(record.data).get("name"))
-                elif record.type == "input.seen":
-                    yield pipeline, shown_name(record.data.get("name"))
-        except LogError:
-            continue
+def look_at_all(home: Home) -> Listing:
+    """Return all pipelines, those that lost their logs among them."""
+    return Listing(home.logs, home.index, list(home.pipelines_with_files()))
 
 
 def _pipeline_of(path: Path, known: list[str], store: Store, home: Home) -> str:
@@ -97,11 +94,11 @@ def _pipeline_of(path: Path, known: list[str], store: Store, home: Home) -> str:
     return pipeline
 
 
-def _unknown(written: str, candidates: list[str], store: Store) -> UnknownPipelineError:
+def _unknown(written: str, candidates: list[str], home: Home) -> UnknownPipelineError:
     if not candidates:
         return UnknownPipelineError(
             f"No pipeline or file answers to {printable(written)!r}. `evt list` shows the pipelines there are."
         )
-    known = dict(names(store))
+    known = {row.pipeline: shown_name(row.name) for row in look_at_all(home).rows}
     lines = [f"{pipeline}  {known.get(pipeline, '?')}" for pipeline in candidates[:10]]
     return UnknownPipelineError(f"{printable(written)!r} can mean several pipelines; write more digits:", *lines)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from projections.money import money_from
-
 if TYPE_CHECKING:
     from eventlog.record import Record
 
@@ -168,6 +166,8 @@ _CAUSES = {
 
 def money(data: Mapping[str, Any] | None) -> str:
     """Return an amount of a record for people."""
+    from projections.money import money_from
+
     found = money_from(data)
     return "unknown" if found is None else str(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,12 +77,16 @@ class Home(Value):
 
     def pipelines_with_files(self) -> Iterator[str]:
         """Yield the name of each pipeline's folder of files, in no order; names that no pipeline has too."""
-        for entry in _folders(self.root / "artifacts"):
+        for entry in _folders(str(self.root / "artifacts")):
             if len(entry.name) > 2:
                 yield entry.name
             else:
-                yield from (inner.name for inner in _folders(entry) if inner.name[:2] == entry.name)
+                yield from (inner.name for inner in _folders(entry.path) if inner.name[:2] == entry.name)
 
 
-def _folders(folder: Path) -> Iterator[Path]:
-    return filter(Path.is_dir, folder.iterdir()) if folder.is_dir() else iter(())
+def _folders(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []

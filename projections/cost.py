@@ -6,9 +6,9 @@ currency, so that every call that costs, or may, stands in exactly one place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -196,6 +196,16 @@ def totals(rows: Iterable[Row]) -> tuple[Sums, ...]:
 def total_cost(state: PipelineState) -> tuple[Sums, ...]:
     """Return what a pipeline cost, one for each currency; empty where nothing costs."""
     return totals(cost_rows(state.pipeline_id, state.calls.values(), "pipeline"))
+
+
+def sums_from(data: Mapping[str, Any]) -> Sums:
+    """Return sums that were written as JSON values, field by field."""
+    columns = {name: data[name] for name in COLUMNS}
+    found = {
+        name: Sum(None if column["amount"] is None else Decimal(column["amount"]), column["calls"])
+        for name, column in columns.items()
+    }
+    return Sums(data["currency"], **found)
 
 
 def together(found: Iterable[Sums], rates: Rates, currency: str = "USD") -> Together | None:

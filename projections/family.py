@@ -17,30 +17,24 @@ from projections.engine import Engine
 from projections.events import ArtifactRef, CallTakenOver, StageTakenOver
 from projections.fold import foresee
 from projections.graph import AUDIO_CONVERSION, DIARIZATION, TRANSCRIPTION
+from projections.ids import base_of, number_of, variant_id
 from projections.options import Option
 from projections.plan import StagePlan, Surroundings, make_plan
 from projections.state import STARTED, SUCCEEDED, Attempt, Call, PipelineState
 
+__all__ = [
+    "Relative",
+    "TakeOver",
+    "answers_to_take_over",
+    "base_of",
+    "number_of",
+    "stages_to_take_over",
+    "unsettled",
+    "variant_id",
+]
+
 _TAKEN: tuple[str, ...] = (AUDIO_CONVERSION, DIARIZATION, TRANSCRIPTION)
 """What is worth it: merging and rendering take no time."""
-
-
-def base_of(pipeline: str) -> str:
-    """Return the id of the pipeline that a variant varies; any other id as it is."""
-    return pipeline.partition(".")[0]
-
-
-def number_of(pipeline: str) -> int:
-    """Return a pipeline's number in its family: 1 for a base, 0 for a name that evt gives to no pipeline."""
-    _, dot, number = pipeline.partition(".")
-    if not dot:
-        return 1
-    return int(number) if number.isdecimal() and str(int(number)) == number and int(number) > 1 else 0
-
-
-def variant_id(base: str, number: int) -> str:
-    """Return the id of a variant; its number is 2 or more."""
-    return f"{base}.{number}"
 
 
 @frozen(eq=False, repr=False)

@@ -12,12 +12,22 @@ from attrs import frozen
 from eventlog.values import Value
 from projections.cost import Sums, total_cost
 from projections.graph import AUDIO_CONVERSION, DIARIZATION, STAGES, TRANSCRIPTION
-from projections.state import PipelineState
+from projections.standing import reused, standing
+from projections.state import Attempt, PipelineState
 
 
 @frozen(eq=False, repr=False)
 class Summary(Value):
-    """What a list shows of a pipeline; None where it is not known yet."""
+    """What a list shows of a pipeline; None where it is not known yet.
+
+    A stage is completed if a success of it stands, also where a later attempt failed and the last run went back.
+
+    Attributes:
+        engines: by what made the diarization and the transcription that stand; where there is none yet, by what
+            was tried last.
+        names: every name under which the recording was met.
+        has_people: the transcript may name people: the user did, or somebody was to be recognised.
+    """
 
     pipeline_id: str
     name: Any
@@ -34,34 +44,48 @@ class Summary(Value):
     engines: Mapping[str, str]
     runs: int
     cost: tuple[Sums, ...] = ()
+    names: tuple[Any, ...] = ()
+    failed_stages: tuple[str, ...] = ()
+    current_stages: tuple[str, ...] = ()
+    has_people: bool = False
 
 
 def summarize(state: PipelineState) -> Summary:
     """Return the line of one pipeline."""
-    points = state.checkpoints
-    failed = points.get(state.failed_stage or "")
-    metadata = {stage: points[stage].metadata if stage in points else {} for stage in STAGES}
+    stands, again = standing(state), reused(state)
+    points = {stage: point for stage, point in state.checkpoints.items() if stage not in again}
+    failed = tuple(stage for stage, point in points.items() if not point.success)
+    metadata = {stage: stands[stage].metadata if stage in stands else {} for stage in STAGES}
+    error = points[failed[0]].error if failed else None
     return Summary(
         pipeline_id=state.pipeline_id,
         name=state.input_file,
         status=state.status,
         created_at=state.created_at,
         last_updated=state.last_updated,
-        completed_stages=state.completed_stages,
-        failed_stage=state.failed_stage,
+        completed_stages=tuple(stage for stage in STAGES if stage in stands and stage not in failed),
+        failed_stage=failed[0] if failed else None,
         current_stage=state.current_stage,
-        error=failed.error.message if failed and failed.error else None,
+        error=error.message if error else None,
         duration_s=metadata[AUDIO_CONVERSION].get("duration_s"),
         speakers=metadata[DIARIZATION].get("speakers"),
         words=metadata[TRANSCRIPTION].get("words"),
         engines={
-            stage: attempts[-1].started.options.get("provider", "")
+            stage: (stands.get(stage) or attempts[-1]).started.options.get("provider", "")
             for stage in (DIARIZATION, TRANSCRIPTION)
             if (attempts := state.attempts.get(stage))
         },
         runs=len(state.runs),
         cost=total_cost(state),
+        names=state.names,
+        failed_stages=failed,
+        current_stages=state.current_stages,
+        has_people=bool(state.annotations) or bool(_option(stands.get(DIARIZATION), "identify")),
     )
+
+
+def _option(attempt: Attempt | None, name: str) -> Any:
+    return None if attempt is None else attempt.started.options.get(name)
 
 
 def as_json(value: Any) -> Any:

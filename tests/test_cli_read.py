@@ -81,7 +81,7 @@ def test_show_and_list_name_the_recording_and_its_stages(done: Evt) -> None:
     assert "talk.wav" in shown
     assert "completed" in shown
     assert "talk.wav" in done("list", "--detailed").stdout
-    assert done("list", "--status", "failed").stdout == "No pipelines of that status.\n"
+    assert done("list", "--status", "failed").stdout == "No such pipelines.\n"
 
 
 def test_an_unknown_and_an_ambiguous_id_are_refused_with_candidates(done: Evt) -> None:
