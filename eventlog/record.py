@@ -10,13 +10,16 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from operator import lt
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
+from operator import add, lt
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
 
+from eventlog import decoding
 from eventlog.errors import RecordRejectedError
 
 FORMAT_VERSION = 1
@@ -50,15 +53,26 @@ _START = re.compile(
 )
 _END = re.compile(rf',"dur":(0|{_SEQ}),"prev":"([0-9a-f]{{64}})","sum":"[0-9a-f]{{16}}"\}}\n\Z'.encode())
 _END_BYTES_MAX = len(',"dur":,"prev":""') + 18 + 64 + 27
-# The same for whole lines without other fields. `prev` needs no form here, since it is compared.
-_LINES = re.compile(
+# The same between the data of two lines without other fields: the end of the one, the start of the next. `prev`
+# needs no form here, since it is compared.
+_JOINT = re.compile(
+    rf',"dur":(0|{_SEQ}),"prev":"(.{{64}})","sum":"[0-9a-f]{{16}}"\}}\n'
     rf'\{{"v":1,"seq":({_SEQ}),"time":"({_TIME})","type":"({_TYPE})","pipeline":"({_NAME})","run":"({_NAME})",'
-    rf'"data":(\{{.*\}}),"dur":(0|{_SEQ}),"prev":"(.{{64}})","sum":"[0-9a-f]{{16}}"\}}\n'
+    r'"data":'
 )
+_BEFORE = f',"dur":0,"prev":"{GENESIS_PREV}","sum":"{GENESIS_PREV[:16]}"}}\n'
+_BEHIND = '{"v":1,"seq":1,"time":"2026-11-23T00:00:00.000000Z","type":"a.b","pipeline":"a","run":"a","data":'
 _CHAIN_LINE_BYTES_MAX = 2048
 _SUM = re.compile(rb',"sum":"([0-9a-f]{16})"\}\n')
 _SUM_BYTES = 27
 _VERSION = re.compile(rb'\{"v":([1-9][0-9]{0,8}),')
+# What tells numbers that are large from what stands in strings: digits, exponents, and what follows a number.
+_SHAPES = bytes(
+    ord("0") if char in b"0123456789." else ord("e") if char in b"eE+" else ord(",") if char in b",]} \t\r" else 0
+    for char in range(256)
+)
+_LARGE_EXPONENT = re.compile(rb"e000+,")
+_LONG_NUMBERS = (b"0" * 19 + b",", b"0" * 200)
 _PLAIN = frozenset({str, int, bool, type(None)})
 _ENVELOPE = frozenset({"v", "seq", "time", "type", "pipeline", "run", "data", "dur", "prev", "sum"})
 
@@ -85,6 +99,7 @@ class Record(NamedTuple):
     Attributes:
         seq: its number in the log, from 1, without gaps.
         time: UTC, RFC 3339 with microseconds and `Z`.
+        body: the data, as JSON text; whole numbers of more than 64 bits are written as a double's.
         dur: highest seq known to be on stable storage when the line was composed.
         prev: sha256 of the line before, its newline included.
         line_sha256: sha256 of this line, its newline included; the next record's `prev`.
@@ -96,11 +111,17 @@ class Record(NamedTuple):
     type: str
     pipeline: str
     run: str
-    data: dict[str, Any]
+    body: str
     dur: int
     prev: str
     line_sha256: str
     extra: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What happened; decoded anew each time that it is asked for."""
+        found: dict[str, Any] = orjson.loads(self.body)
+        return found
 
 
 def compose(
@@ -127,9 +148,7 @@ def compose(
     digest = hashlib.sha256(head)
     end = _end(digest.hexdigest())
     digest.update(end)
-    # Not the caller's own data: those may still change, and a tuple among them comes back as a list.
-    found = orjson.loads(body)
-    return Record(seq, time, type, pipeline, run, found, dur, prev, digest.hexdigest(), {}), head + end
+    return Record(seq, time, type, pipeline, run, body.decode(), dur, prev, digest.hexdigest(), {}), head + end
 
 
 def encode(**fields: Any) -> bytes:
@@ -151,12 +170,12 @@ def decode(line: bytes) -> Record:
     end = _END.search(line, max(start.end(), len(line) - _END_BYTES_MAX))
     if end is None:
         raise BadLineError("its last fields are not those of a record")
-    data, extra = _decode_data(line[start.end() : end.start()])
+    body, extra = _decode_data(line[start.end() : end.start()])
     seq, dur = int(start[1]), int(end[1])
     if dur >= seq:
         raise BadLineError("it says that it was durable before it was written")
     time, type_, pipeline, run = (text.decode() for text in start.group(2, 3, 4, 5))
-    return Record(seq, time, type_, pipeline, run, data, dur, end[2].decode(), line_sha256, extra)
+    return Record(seq, time, type_, pipeline, run, body, dur, end[2].decode(), line_sha256, extra)
 
 
 def decode_chain(lines: Sequence[bytes], *, pipeline: str, seq: int, prev: str) -> list[Record] | None:
@@ -171,26 +190,31 @@ def decode_chain(lines: Sequence[bytes], *, pipeline: str, seq: int, prev: str) 
     if max(map(len, lines)) > _CHAIN_LINE_BYTES_MAX:
         return None
     try:
-        parts = _LINES.split(b"".join(lines).decode())
-        between, seqs, times, types, pipelines, runs, bodies, marks, prevs = (parts[i::9] for i in range(9))
+        parts = _JOINT.split(f"{_BEFORE}{b''.join(lines).decode()}{_BEHIND}")
         hashes = [hashlib.sha256(line).hexdigest() for line in lines[:-1]]
         hashes.append(_check_sum(lines[-1]))
-        data = list(map(orjson.loads, bodies))
     except ValueError:
         return None
-    numbers = range(seq + 1, seq + 1 + len(lines))
-    durs = list(map(int, marks))
+    count = len(lines)
+    if len(parts) != 8 * count + 9 or parts[0] or parts[-1]:
+        return None
+    seqs, times, types, pipelines, runs = (parts[i : 8 * count : 8] for i in range(3, 8))
+    bodies, marks, prevs = (parts[i::8] for i in range(8, 11))
+    bodies.pop()
+    durs, numbers = list(map(int, marks)), range(seq + 1, seq + 1 + count)
+    has_large = _has_large_number("".join(bodies))
     if (
-        any(between)
-        or any(map(_may_be_deep, bodies))
-        or list(map(int, seqs)) != list(numbers)
+        list(map(int, seqs)) != list(numbers)
         or prevs != [prev, *hashes[:-1]]
-        or set(pipelines) != {pipeline}
+        or pipelines.count(pipeline) != count
         or not all(map(lt, durs, numbers))
+        or not _are_objects(bodies, by_skimming=seq >= decoding.LONG_LOG and not has_large)
     ):
         return None
+    if has_large:
+        bodies = [_settled(body) for body in bodies]
     extras: list[dict[str, Any]] = [{} for _ in lines]
-    rows = zip(numbers, times, types, pipelines, runs, data, durs, prevs, hashes, extras, strict=True)
+    rows = zip(numbers, times, types, pipelines, runs, bodies, durs, prevs, hashes, extras, strict=True)
     return list(map(Record._make, rows))
 
 
@@ -252,16 +276,21 @@ def _encode_data(data: Mapping[str, Any], type_: str, pipeline: str) -> bytes:
     body = b""
     if problem is None:
         try:
-            body = orjson.dumps(data)
+            body = _written(data)
         except TypeError as error:
             problem = str(error)
-    if not body.isascii() or b"\x7f" in body:
-        body = _UNPRINTABLE.sub(_escape, body.decode()).encode()
     if len(body) > DATA_BYTES_MAX:
         problem = f"{len(body)} bytes, of which {DATA_BYTES_MAX} fit"
     if problem is not None:
         raise RecordRejectedError(f"The event was not written: {type_} holds {problem}.", pipeline=pipeline)
     return body
+
+
+def _written(data: Mapping[str, Any]) -> bytes:
+    body = orjson.dumps(data)
+    if body.isascii() and b"\x7f" not in body:
+        return body
+    return _UNPRINTABLE.sub(_escape, body.decode()).encode()
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -316,19 +345,50 @@ def _may_be_deep(body: str) -> bool:
     return body.count("{") + body.count("[") > DEPTH_MAX
 
 
-def _decode_data(body: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split what stands between `"data":` and `,"dur"` into the data and the fields that we don't know."""
+def _are_objects(bodies: list[str], *, by_skimming: bool) -> bool:
+    """Say whether each body is surely a JSON object that is not too deep."""
+    if not (all(map(str.startswith, bodies, repeat("{"))) and all(map(str.endswith, bodies, repeat("}")))):
+        return False
+    if max(map(add, map(str.count, bodies, repeat("{")), map(str.count, bodies, repeat("[")))) > DEPTH_MAX:
+        return False
+    if by_skimming:
+        return _are_json(bodies, decoding.skimmer(), decoding.refusals())
+    return _are_json(bodies, orjson.loads, (orjson.JSONDecodeError,))
+
+
+def _are_json(bodies: list[str], check: Callable[[str], object], refusals: tuple[type[Exception], ...]) -> bool:
+    try:
+        deque(map(check, bodies), maxlen=0)
+    except refusals:
+        return False
+    return True
+
+
+def _has_large_number(body: str) -> bool:
+    """Say whether there may be a number of more than 64 bits: of those decoders make different things, or none."""
+    shape = body.encode().translate(_SHAPES)
+    return any(run in shape for run in _LONG_NUMBERS) or _LARGE_EXPONENT.search(shape) is not None
+
+
+def _settled(body: str) -> str:
+    """Return a body so written that every decoder finds the same in it."""
+    return _written(orjson.loads(body)).decode() if _has_large_number(body) else body
+
+
+def _decode_data(body: bytes) -> tuple[str, dict[str, Any]]:
+    """Split what stands between `"data":` and `,"dur"` into the data's text and the fields that we don't know."""
+    text = body.decode(errors="replace")
     try:
         items: list[Any] = orjson.loads(b"[%b]" % body)
         extra: dict[str, Any] = {}
     except orjson.JSONDecodeError:
         items, extra = _decode_with_others(body)
     # Writers refuse deeper data; whoever shows or checks a record may then recurse.
-    if _may_be_deep(body.decode()) and (problem := _problem([*items, *extra.values()], DEPTH_MAX + 1)):
+    if _may_be_deep(text) and (problem := _problem([*items, *extra.values()], DEPTH_MAX + 1)):
         raise BadLineError(f"it holds {problem}")
     if len(items) != 1 or type(items[0]) is not dict:
         raise BadLineError("its fields are not those of a record")
-    return items[0], extra
+    return _settled(_written(items[0]).decode() if extra else text.strip()), extra
 
 
 def _decode_with_others(body: bytes) -> tuple[list[Any], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""One class per event of a pipeline, its stable type name, and the way to and from a record's `data`.
+"""One class per event of a pipeline, its stable type name, and the way to and from a record (`event_of`).
 
 A type name, once released, is stable for ever, and so is the meaning of its fields; a class may gain optional
 fields. docs/events.md lists them all. The store's own `log.*` types are not here: they are facts about the
@@ -7,12 +7,15 @@ log.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, ClassVar
 
 import attrs
 from attrs import frozen
 
+from eventlog import decoding
+from eventlog.record import Record
 from eventlog.values import Value
 
 Json = dict[str, Any]
@@ -22,7 +25,7 @@ class EventDataError(ValueError):
     """The data of a record are not those of its type; the message names the field."""
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class ArtifactRef(Value):
     """A file that a stage made: where it is below the pipeline's artifact folder, its digest and its size."""
 
@@ -31,7 +34,7 @@ class ArtifactRef(Value):
     size_bytes: int
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class StageError(Value):
     """Why a stage or a call failed, in our own words; what a provider said is the artifact `details`."""
 
@@ -45,14 +48,14 @@ class StageError(Value):
     details: ArtifactRef | None = None
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class Event(Value):
     """Base of all events; `type` is the record's type name."""
 
     type: ClassVar[str]
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class PipelineCreated(Event):
     """The first event of a pipeline: which bytes it is about. `input` is {name, size_bytes, sha256}."""
 
@@ -61,7 +64,7 @@ class PipelineCreated(Event):
     evt_version: str
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class PipelineForked(Event):
     """The first event of a variant: the pipeline of the same recording that it varies, and how it differs.
 
@@ -77,7 +80,7 @@ class PipelineForked(Event):
     options: Json
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class InputSeen(Event):
     """The same bytes were met under another name."""
 
@@ -85,7 +88,7 @@ class InputSeen(Event):
     name: str | Json
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class RunStarted(Event):
     """An invocation begins to append.
 
@@ -111,7 +114,7 @@ class RunStarted(Event):
     input_path: str | Json | None = None
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class RunFinished(Event):
     """An invocation ends; `outcome` is completed, failed, interrupted, waiting or needs_decision."""
 
@@ -120,7 +123,7 @@ class RunFinished(Event):
     duration_s: float
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class StageStarted(Event):
     """An attempt begins.
 
@@ -149,7 +152,7 @@ class StageStarted(Event):
     price: Json | None = None
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class StageSucceeded(Event):
     """An attempt ends with its outputs on stable storage."""
 
@@ -161,7 +164,7 @@ class StageSucceeded(Event):
     duration_s: float
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class StageTakenOver(Event):
     """An attempt that succeeded in another pipeline of the same recording counts here too; its files were copied.
 
@@ -185,7 +188,7 @@ class StageTakenOver(Event):
     provided_by: Json
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class StageFailed(Event):
     """An attempt ends without a result."""
 
@@ -196,7 +199,7 @@ class StageFailed(Event):
     duration_s: float
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class StageInterrupted(Event):
     """An attempt was stopped, or its process died: written by the run itself or by the next one."""
 
@@ -205,7 +208,7 @@ class StageInterrupted(Event):
     attempt: int
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class CallStarted(Event):
     """A unit of an attempt that is worth keeping by itself is about to be asked for.
 
@@ -239,7 +242,7 @@ class CallStarted(Event):
     repeats: str | None = None
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class CallAccepted(Event):
     """A service took a job; it is fetched from now on, never submitted again. `expires_at`: its result goes."""
 
@@ -249,7 +252,7 @@ class CallAccepted(Event):
     expires_at: str | None = None
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class CallSucceeded(Event):
     """The answer of a call is stored; `found`: it was already there when the next run looked.
 
@@ -269,7 +272,7 @@ class CallSucceeded(Event):
     request_id: str | None = None
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class CallReused(Event):
     """An equal request was answered before; `of` is that call."""
 
@@ -281,7 +284,7 @@ class CallReused(Event):
     of: str
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class CallTakenOver(Event):
     """An answer that another pipeline of the same recording has counts here too; it costs nothing here.
 
@@ -306,7 +309,7 @@ class CallTakenOver(Event):
     model: str | None = None
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class CallFailed(Event):
     """A call ended without a usable answer.
 
@@ -327,7 +330,7 @@ class CallFailed(Event):
     provider_time: str | None = None
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class CallResolved(Event):
     """What became of a call in doubt, of one whose answer is unusable, or of a job whose result is gone.
 
@@ -344,7 +347,7 @@ class CallResolved(Event):
     evidence: Json
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class EngineProbed(Event):
     """What a model of a server can do was found out; later plans rely on it.
 
@@ -359,7 +362,7 @@ class EngineProbed(Event):
     facts: Json
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class BudgetExceeded(Event):
     """A call was not made, because a limit on what may be spent would have been passed.
 
@@ -377,7 +380,7 @@ class BudgetExceeded(Event):
     needed: Json | None = None
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class ArtifactMissing(Event):
     """A file that something needs is gone or changed; `found` is missing or changed."""
 
@@ -386,7 +389,7 @@ class ArtifactMissing(Event):
     found: str
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class ArtifactErased(Event):
     """Files are removed on purpose; written before they are, so from here on they count as gone.
 
@@ -404,7 +407,7 @@ class ArtifactErased(Event):
     user: str
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class LossAccepted(Event):
     """The user lets stages that cost money go on although records may be lost.
 
@@ -417,7 +420,7 @@ class LossAccepted(Event):
     user: str
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class AnnotationEvent(Event):
     """Base of what a user says of a transcript; the export applies what holds of it, in the order of the log."""
 
@@ -425,7 +428,7 @@ class AnnotationEvent(Event):
     user: str
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class SpeakersNamed(AnnotationEvent):
     """The user gave speakers names, or said that two of them are one person.
 
@@ -439,7 +442,7 @@ class SpeakersNamed(AnnotationEvent):
     replaces: int | None = None
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class TranscriptCorrected(AnnotationEvent):
     """The user corrected words, speakers or paragraphs of the transcript, or took such corrections back.
 
@@ -451,7 +454,7 @@ class TranscriptCorrected(AnnotationEvent):
     type: ClassVar[str] = "transcript.corrected"
 
 
-@frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False, slots=False)
 class AnnotationUndone(Event):
     """The user took back something that was said of the transcript.
 
@@ -496,6 +499,14 @@ EVENTS: dict[str, type[Event]] = {
     )
 }
 
+_NESTED = {"ArtifactRef": ArtifactRef, "StageError": StageError}
+for _made in (*_NESTED.values(), *EVENTS.values()):
+    # msgspec asks of every field whether it is there now; one that isn't, and isn't found in the class either,
+    # costs more than those that are. Hence these classes have no slots, and the defaults are their attributes.
+    for _field in attrs.fields(_made):
+        if _field.default is not attrs.NOTHING:
+            setattr(_made, _field.name, _field.default)
+
 _PLAIN: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
@@ -504,13 +515,28 @@ _PLAIN: dict[str, tuple[type, ...]] = {
     "Json": (dict,),
     "None": (type(None),),
 }
-_NESTED = {"ArtifactRef": ArtifactRef, "StageError": StageError}
 
 
 def to_data(event: Event) -> Json:
     """Return the record data of an event; fields that are None are left out."""
     data: Json = _plain(event)
     return data
+
+
+def event_of(record: Record) -> Event | None:
+    """Return the event that a record holds; None for a type that this version does not know.
+
+    Raises:
+        EventDataError: a field is missing or of the wrong kind. Unknown fields are passed over.
+    """
+    if record.seq > decoding.LONG_LOG and record.type in EVENTS:
+        try:
+            found: Event = _decoder(record.type)(record.body)
+            return found
+        except decoding.refusals():
+            # What is wrong, `from_data` says in our words.
+            pass
+    return from_data(record.type, record.data)
 
 
 def from_data(type_name: str, data: Mapping[str, Any]) -> Event | None:
@@ -527,6 +553,11 @@ def recorded_input(data: Mapping[str, Any]) -> Json:
     """Return what the data of a `pipeline.created` say of the recording; nothing where they are of another form."""
     found = data.get("input")
     return found if isinstance(found, dict) else {}
+
+
+@cache
+def _decoder(type_name: str) -> Callable[[str], Any]:
+    return decoding.decoder_of(EVENTS[type_name])
 
 
 def _plain(value: Any) -> Any:
@@ -558,5 +589,5 @@ def _value(kind: str, value: Any, where: str) -> Any:
         if option in _NESTED and isinstance(value, dict):
             return _build(_NESTED[option], value)
         if type(value) in _PLAIN.get(option, ()):
-            return value
+            return float(value) if option == "float" else value
     raise EventDataError(f"{where} is no {kind}")

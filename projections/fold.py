@@ -6,7 +6,7 @@ Both block the plan, so that nothing is spent on a log that is half understood.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from attrs import evolve as changed
@@ -42,188 +42,205 @@ def initial_state(pipeline_id: str) -> PipelineState:
 
 
 def fold(state: PipelineState, records: Iterable[Record]) -> PipelineState:
-    """Return the state after many records."""
+    """Return the state after many records; each costs the same, however many there are."""
+    draft = _Draft(state)
     for record in records:
-        state = evolve(state, record)
-    return state
+        draft.take(record)
+    return draft.finished()
 
 
 def foresee(state: PipelineState, events: Iterable[ev.Event]) -> PipelineState:
     """Return the state as it will be once these events are recorded next; for a plan, before they are."""
+    draft = _Draft(state)
     for event in events:
-        time, data = state.last_updated or "", ev.to_data(event)
-        record = Record(state.seq + 1, time, event.type, state.pipeline_id, "", data, state.seq, "", "")
-        state = evolve(state, record)
-    return state
+        seq, time = draft.seq + 1, draft.last_updated or ""
+        draft.apply(Record(seq, time, event.type, draft.pipeline_id, "", "{}", seq - 1, "", ""), event)
+    return draft.finished()
 
 
 def evolve(state: PipelineState, record: Record) -> PipelineState:
     """Return the state after one more record."""
-    state = changed(
-        state,
-        seq=record.seq,
-        created_at=state.created_at or record.time,
-        last_updated=record.time,
-        sealed=record.type == SEALED,
-    )
-    if record.type.startswith("log."):
-        return _store_event(state, record)
-    try:
-        event = ev.from_data(record.type, record.data)
-    except ev.EventDataError as error:
-        return _finding(state, record, f"its data are wrong: {error}")
-    if event is None:
-        return _unknown(state, record)
-    return _apply(state, record, event)
+    return fold(state, (record,))
 
 
-def _store_event(state: PipelineState, record: Record) -> PipelineState:
-    certain = record.type == RECOVERED and not record.data.get("uncertain")
-    if record.type not in _LOSSES or certain:
-        return state
-    return changed(state, losses=(*state.losses, Loss(record.seq, record.type, str(record.data.get("file")))))
+class _Draft:
+    """A state in the making, with its fields; what grows with the log is changed in place, and is nobody else's.
+
+    Attributes:
+        reused: how many calls the last attempt of a stage reused, beyond what that attempt says.
+    """
+
+    def __init__(self, state: PipelineState) -> None:
+        self.pipeline_id = state.pipeline_id
+        self.seq = state.seq
+        self.created_at = state.created_at
+        self.last_updated = state.last_updated
+        self.input = state.input
+        self.names = list(state.names)
+        self.runs = list(state.runs)
+        self.attempts = {stage: list(attempts) for stage, attempts in state.attempts.items()}
+        self.calls = dict(state.calls)
+        self.named = state.named
+        self.open_wishes = state.open_wishes
+        self.to_refresh = state.to_refresh
+        self.lost = set(state.lost)
+        self.erased = set(state.erased)
+        self.findings = list(state.findings)
+        self.unknown = list(state.unknown)
+        self.sealed = state.sealed
+        self.losses = list(state.losses)
+        self.probed = list(state.probed)
+        self.annotations = list(state.annotations)
+        self.undone = list(state.undone)
+        self.forked = state.forked
+        self.reused: dict[str, int] = {}
+
+    def finished(self) -> PipelineState:
+        """Return the state; the draft isn't used any more."""
+        for stage in list(self.reused):
+            self.attempts[stage].append(self.pop_attempt(stage))
+        return PipelineState(
+            pipeline_id=self.pipeline_id,
+            seq=self.seq,
+            created_at=self.created_at,
+            last_updated=self.last_updated,
+            input=self.input,
+            names=tuple(self.names),
+            runs=tuple(self.runs),
+            attempts={stage: tuple(attempts) for stage, attempts in self.attempts.items()},
+            calls=self.calls,
+            named=self.named,
+            open_wishes=self.open_wishes,
+            to_refresh=self.to_refresh,
+            lost=frozenset(self.lost),
+            erased=frozenset(self.erased),
+            findings=tuple(self.findings),
+            unknown=tuple(self.unknown),
+            sealed=self.sealed,
+            losses=tuple(self.losses),
+            probed=tuple(self.probed),
+            annotations=tuple(self.annotations),
+            undone=tuple(self.undone),
+            forked=self.forked,
+        )
+
+    def take(self, record: Record) -> None:
+        """Let one more record have its effect."""
+        if record.type.startswith("log."):
+            self._see(record)
+            _store_event(self, record)
+            return
+        try:
+            event = ev.event_of(record)
+        except ev.EventDataError as error:
+            self._see(record)
+            self.find(record, f"its data are wrong: {error}")
+            return
+        self.apply(record, event)
+
+    def apply(self, record: Record, event: ev.Event | None) -> None:
+        """Let the event of a record have its effect; None is one that this version does not know."""
+        self._see(record)
+        effect = _EFFECTS.get(type(event))
+        if effect is not None:
+            effect(self, record, event)
+
+    def find(self, record: Record, text: str) -> None:
+        """Keep what makes no sense in a record."""
+        if len(self.findings) < FINDINGS_MAX:
+            self.findings.append(Finding(record.seq, f"record {record.seq} ({record.type}): {text}"))
+
+    def pop_attempt(self, stage: str) -> Attempt:
+        """Remove and return the last attempt of a stage, with all the calls that it reused."""
+        last, reused = self.attempts[stage].pop(), self.reused.pop(stage, 0)
+        return changed(last, calls_reused=last.calls_reused + reused) if reused else last
+
+    def is_under_way(self, stage: str, number: int) -> bool:
+        """Say whether this is the stage's last attempt, and has not ended."""
+        attempts = self.attempts.get(stage)
+        return attempts is not None and attempts[-1].number == number and attempts[-1].status == STARTED
+
+    def _see(self, record: Record) -> None:
+        self.seq = record.seq
+        self.created_at = self.created_at or record.time
+        self.last_updated = record.time
+        self.sealed = record.type == SEALED
 
 
-def _apply(state: PipelineState, record: Record, event: ev.Event) -> PipelineState:  # noqa: C901, PLR0911, PLR0912
-    # One case per event: the whole of what the log can say, in one place.
-    match event:
-        case ev.PipelineCreated():
-            return changed(state, input=event.input, names=(*state.names, event.input.get("name")))
-        case ev.PipelineForked():
-            return changed(state, forked=event, named={**event.options, **state.named})
-        case ev.InputSeen():
-            return changed(state, names=(*state.names, event.name))
-        case ev.RunStarted():
-            return _run_started(state, record, event)
-        case ev.RunFinished():
-            return _run_finished(state, record, event)
-        case ev.StageStarted():
-            return _stage_started(state, record, event)
-        case ev.StageSucceeded():
-            ending: dict[str, Any] = {
-                "outputs": event.outputs,
-                "metadata": event.metadata,
-                "duration_s": event.duration_s,
-            }
-            return _stage_ended(state, record, event.stage, event.attempt, SUCCEEDED, **ending)
-        case ev.StageTakenOver():
-            return _stage_taken_over(state, record, event)
-        case ev.StageFailed():
-            ending = {"error": event.error, "duration_s": event.duration_s}
-            return _stage_ended(state, record, event.stage, event.attempt, FAILED, **ending)
-        case ev.StageInterrupted():
-            return _stage_ended(state, record, event.stage, event.attempt, INTERRUPTED)
-        case ev.CallStarted():
-            return _call_started(state, record, event)
-        case ev.CallAccepted():
-            return _call_accepted(state, record, event)
-        case ev.CallSucceeded():
-            ending = {
-                "response": event.response,
-                "latency_s": event.latency_s,
-                "cost": event.cost,
-                "usage": event.usage,
-            }
-            return _call_ended(state, record, event.call, SUCCEEDED, **ending)
-        case ev.CallFailed():
-            ending = {
-                "error": event.error,
-                "kind": event.kind,
-                "cost": event.cost,
-                "usage": event.usage,
-                "failed_at": event.provider_time,
-            }
-            return _call_ended(state, record, event.call, FAILED, **ending)
-        case ev.CallResolved():
-            return _call_resolved(state, record, event)
-        case ev.EngineProbed():
-            return changed(state, probed=(*state.probed, event))
-        case ev.CallReused():
-            return _call_reused(state, record, event)
-        case ev.CallTakenOver():
-            return _call_taken_over(state, record, event)
-        case ev.ArtifactMissing():
-            return changed(state, lost=state.lost | {event.path})
-        case ev.ArtifactErased():
-            return changed(state, erased=state.erased | set(event.paths))
-        case ev.LossAccepted():
-            return _loss_accepted(state, event)
-        case ev.AnnotationEvent():
-            return _annotated(state, record, event)
-        case ev.AnnotationUndone():
-            return _annotation_undone(state, record, event)
-        case _:
-            return state
+def _store_event(state: _Draft, record: Record) -> None:
+    if record.type not in _LOSSES:
+        return
+    data = record.data
+    if record.type != RECOVERED or data.get("uncertain"):
+        state.losses.append(Loss(record.seq, record.type, str(data.get("file"))))
 
 
-def _run_started(state: PipelineState, record: Record, event: ev.RunStarted) -> PipelineState:
+def _unknown(state: _Draft, record: Record, event: None) -> None:
+    if all(name != record.type for _, name in state.unknown):
+        state.unknown.append((record.seq, record.type))
+
+
+def _created(state: _Draft, record: Record, event: ev.PipelineCreated) -> None:
+    state.input = event.input
+    state.names.append(event.input.get("name"))
+
+
+def _forked(state: _Draft, record: Record, event: ev.PipelineForked) -> None:
+    state.forked = event
+    state.named = {**event.options, **state.named}
+
+
+def _input_seen(state: _Draft, record: Record, event: ev.InputSeen) -> None:
+    state.names.append(event.name)
+
+
+def _run_started(state: _Draft, record: Record, event: ev.RunStarted) -> None:
     forgotten = frozenset(state.named) if event.reset else frozenset()
-    return changed(
-        state,
-        runs=(*state.runs, Run(record.run, event, record.time)),
-        named={**(state.first_wishes if event.reset else state.named), **event.named},
-        open_wishes=state.open_wishes | forgotten | frozenset(event.named),
-        to_refresh=state.to_refresh | frozenset(event.refresh),
-    )
+    first_wishes = state.forked.options if state.forked else {}
+    state.runs.append(Run(record.run, event, record.time))
+    state.named = {**(first_wishes if event.reset else state.named), **event.named}
+    state.open_wishes |= forgotten | frozenset(event.named)
+    state.to_refresh |= frozenset(event.refresh)
 
 
-def _unknown(state: PipelineState, record: Record) -> PipelineState:
-    if any(name == record.type for _, name in state.unknown):
-        return state
-    return changed(state, unknown=(*state.unknown, (record.seq, record.type)))
-
-
-def _loss_accepted(state: PipelineState, event: ev.LossAccepted) -> PipelineState:
-    losses = (changed(loss, accepted=loss.accepted or loss.seq in event.losses) for loss in state.losses)
-    return changed(state, losses=tuple(losses))
-
-
-def _annotated(state: PipelineState, record: Record, event: ev.AnnotationEvent) -> PipelineState:
-    said = Annotation(record.seq, event.type, event.content, event.user, record.time)
-    replaced = event.replaces if isinstance(event, ev.SpeakersNamed) else None
-    if replaced is None:
-        return changed(state, annotations=(*state.annotations, said))
-    gone = tuple(other for other in state.annotations if other.seq == replaced)
-    if not gone:
-        return _finding(state, record, f"record {replaced} is no annotation that holds")
-    left = tuple(said if other.seq == replaced else other for other in state.annotations)
-    return changed(state, annotations=left, undone=(*state.undone, *gone))
-
-
-def _annotation_undone(state: PipelineState, record: Record, event: ev.AnnotationUndone) -> PipelineState:
-    undone = tuple(said for said in state.annotations if said.seq == event.annotation)
-    if not undone:
-        return _finding(state, record, f"record {event.annotation} is no annotation that holds")
-    left = tuple(said for said in state.annotations if said.seq != event.annotation)
-    return changed(state, annotations=left, undone=(*state.undone, *undone))
-
-
-def _finding(state: PipelineState, record: Record, text: str) -> PipelineState:
-    if len(state.findings) == FINDINGS_MAX:
-        return state
-    finding = Finding(record.seq, f"record {record.seq} ({record.type}): {text}")
-    return changed(state, findings=(*state.findings, finding))
-
-
-def _run_finished(state: PipelineState, record: Record, event: ev.RunFinished) -> PipelineState:
-    last = state.last_run
+def _run_finished(state: _Draft, record: Record, event: ev.RunFinished) -> None:
+    last = state.runs[-1] if state.runs else None
     if last is None or last.id != record.run or last.outcome is not None:
-        return _finding(state, record, "no run of this id is under way")
-    ended = changed(last, outcome=event.outcome, finished_at=record.time, duration_s=event.duration_s)
-    open_wishes = frozenset() if event.outcome == "completed" else state.open_wishes
-    return changed(state, runs=(*state.runs[:-1], ended), open_wishes=open_wishes)
+        state.find(record, "no run of this id is under way")
+        return
+    state.runs[-1] = changed(last, outcome=event.outcome, finished_at=record.time, duration_s=event.duration_s)
+    if event.outcome == "completed":
+        state.open_wishes = frozenset()
 
 
-def _stage_started(state: PipelineState, record: Record, event: ev.StageStarted) -> PipelineState:
-    before = state.attempts.get(event.stage, ())
+def _stage_started(state: _Draft, record: Record, event: ev.StageStarted) -> bool:
+    """Begin an attempt; say whether it could begin."""
+    before = state.attempts.get(event.stage, [])
     if event.attempt != len(before) + 1:
-        return _finding(state, record, f"attempt {event.attempt} where {len(before) + 1} is due")
+        state.find(record, f"attempt {event.attempt} where {len(before) + 1} is due")
+        return False
     if before and before[-1].status == STARTED:
-        return _finding(state, record, f"attempt {before[-1].number} has not ended")
-    return _with_attempts(state, event.stage, (*before, Attempt(event, record.run, record.time)))
+        state.find(record, f"attempt {before[-1].number} has not ended")
+        return False
+    state.attempts.setdefault(event.stage, []).append(Attempt(event, record.run, record.time))
+    return True
 
 
-def _stage_taken_over(state: PipelineState, record: Record, event: ev.StageTakenOver) -> PipelineState:
+def _stage_succeeded(state: _Draft, record: Record, event: ev.StageSucceeded) -> None:
+    ending = {"outputs": event.outputs, "metadata": event.metadata, "duration_s": event.duration_s}
+    _stage_ended(state, record, event.stage, event.attempt, SUCCEEDED, **ending)
+
+
+def _stage_failed(state: _Draft, record: Record, event: ev.StageFailed) -> None:
+    ending = {"error": event.error, "duration_s": event.duration_s}
+    _stage_ended(state, record, event.stage, event.attempt, FAILED, **ending)
+
+
+def _stage_interrupted(state: _Draft, record: Record, event: ev.StageInterrupted) -> None:
+    _stage_ended(state, record, event.stage, event.attempt, INTERRUPTED)
+
+
+def _stage_taken_over(state: _Draft, record: Record, event: ev.StageTakenOver) -> None:
     started = ev.StageStarted(
         stage=event.stage,
         attempt=event.attempt,
@@ -234,81 +251,101 @@ def _stage_taken_over(state: PipelineState, record: Record, event: ev.StageTaken
         options=event.options,
         inputs=event.inputs,
     )
-    begun = _stage_started(state, record, started)
-    if len(begun.findings) > len(state.findings):
-        return begun
-    ending = {"outputs": event.outputs, "metadata": event.metadata, "duration_s": event.duration_s}
-    return _stage_ended(
-        begun, record, event.stage, event.attempt, SUCCEEDED, provided_by=event.provided_by, **ending
-    )
+    if _stage_started(state, record, started):
+        ending = {"outputs": event.outputs, "metadata": event.metadata, "duration_s": event.duration_s}
+        _stage_ended(state, record, event.stage, event.attempt, SUCCEEDED, provided_by=event.provided_by, **ending)
 
 
-def _stage_ended(
-    state: PipelineState, record: Record, stage: str, number: int, status: str, **ending: Any
-) -> PipelineState:
-    attempts = state.attempts.get(stage, ())
-    if not attempts or attempts[-1].number != number or attempts[-1].status != STARTED:
-        return _finding(state, record, f"attempt {number} of {stage} is not under way")
-    ended = changed(attempts[-1], status=status, ended_at=record.time, **ending)
+def _stage_ended(state: _Draft, record: Record, stage: str, number: int, status: str, **ending: Any) -> None:
+    if not state.is_under_way(stage, number):
+        state.find(record, f"attempt {number} of {stage} is not under way")
+        return
     if status == SUCCEEDED:
-        state = changed(state, to_refresh=state.to_refresh - {stage})
-    return _with_attempts(state, stage, (*attempts[:-1], ended))
+        state.to_refresh -= {stage}
+    ended = changed(state.pop_attempt(stage), status=status, ended_at=record.time, **ending)
+    state.attempts[stage].append(ended)
 
 
-def _with_attempts(state: PipelineState, stage: str, attempts: tuple[Attempt, ...]) -> PipelineState:
-    return changed(state, attempts={**state.attempts, stage: attempts})
-
-
-def _call_started(state: PipelineState, record: Record, event: ev.CallStarted) -> PipelineState:
+def _call_started(state: _Draft, record: Record, event: ev.CallStarted) -> None:
     if event.call in state.calls:
-        return _finding(state, record, f"there is a call {event.call} already")
-    if not _is_under_way(state, event.stage, event.attempt):
-        return _finding(state, record, f"attempt {event.attempt} of {event.stage} is not under way")
-    call = Call(event, record.time)
-    return changed(state, calls={**state.calls, call.id: call})
+        state.find(record, f"there is a call {event.call} already")
+    elif not state.is_under_way(event.stage, event.attempt):
+        state.find(record, f"attempt {event.attempt} of {event.stage} is not under way")
+    else:
+        state.calls[event.call] = Call(event, record.time)
 
 
-def _call_ended(state: PipelineState, record: Record, call_id: str, status: str, **ending: Any) -> PipelineState:
+def _call_succeeded(state: _Draft, record: Record, event: ev.CallSucceeded) -> None:
+    call = _call_under_way(state, record, event.call)
+    if call is not None:
+        # By position, since half of the records of a long log end a call, and `changed` takes three times as long.
+        state.calls[event.call] = Call(
+            call.started,
+            call.started_at,
+            SUCCEEDED,
+            event.response,
+            event.latency_s,
+            call.error,
+            call.kind,
+            call.job_id,
+            call.expires_at,
+            event.cost,
+            event.usage,
+            call.resolution,
+            call.failed_at,
+            call.provided_by,
+        )
+
+
+def _call_failed(state: _Draft, record: Record, event: ev.CallFailed) -> None:
+    call = _call_under_way(state, record, event.call)
+    if call is not None:
+        ending: dict[str, Any] = {"error": event.error, "kind": event.kind, "failed_at": event.provider_time}
+        state.calls[event.call] = changed(call, status=FAILED, cost=event.cost, usage=event.usage, **ending)
+
+
+def _call_under_way(state: _Draft, record: Record, call_id: str) -> Call | None:
     call = state.calls.get(call_id)
     if call is None or call.status != STARTED:
-        return _finding(state, record, f"no call {call_id} is under way")
-    return changed(state, calls={**state.calls, call_id: changed(call, status=status, **ending)})
+        state.find(record, f"no call {call_id} is under way")
+        return None
+    return call
 
 
-def _call_accepted(state: PipelineState, record: Record, event: ev.CallAccepted) -> PipelineState:
+def _call_accepted(state: _Draft, record: Record, event: ev.CallAccepted) -> None:
     """A job is accepted once, or found again after its call was in doubt."""
     call = state.calls.get(event.call)
     if call is None or not (call.status == STARTED or call.resolution == ADOPTED):
-        return _finding(state, record, f"no call {event.call} waits for a job")
-    accepted = changed(call, status=STARTED, job_id=event.job_id, expires_at=event.expires_at)
-    return changed(state, calls={**state.calls, event.call: accepted})
+        state.find(record, f"no call {event.call} waits for a job")
+        return
+    state.calls[event.call] = changed(call, status=STARTED, job_id=event.job_id, expires_at=event.expires_at)
 
 
-def _call_resolved(state: PipelineState, record: Record, event: ev.CallResolved) -> PipelineState:
+def _call_resolved(state: _Draft, record: Record, event: ev.CallResolved) -> None:
     """Only an ended call is resolved; one whose stored answer turned out unusable has failed by that."""
     call = state.calls.get(event.call)
     if call is None or call.status == STARTED:
-        return _finding(state, record, f"the call {event.call} has not ended")
+        state.find(record, f"the call {event.call} has not ended")
+        return
     kind = PAID_UNUSABLE if call.status == SUCCEEDED else call.kind
-    resolved = changed(call, status=FAILED, kind=kind, resolution=event.resolution)
-    return changed(state, calls={**state.calls, event.call: resolved})
+    state.calls[event.call] = changed(call, status=FAILED, kind=kind, resolution=event.resolution)
 
 
-def _call_reused(state: PipelineState, record: Record, event: ev.CallReused) -> PipelineState:
+def _call_reused(state: _Draft, record: Record, event: ev.CallReused) -> None:
     call = state.calls.get(event.of)
     if call is None or call.status != SUCCEEDED:
-        return _finding(state, record, f"there is no answer of a call {event.of}")
-    if not _is_under_way(state, event.stage, event.attempt):
-        return _finding(state, record, f"attempt {event.attempt} of {event.stage} is not under way")
-    attempts = state.attempts[event.stage]
-    counted = changed(attempts[-1], calls_reused=attempts[-1].calls_reused + 1)
-    return _with_attempts(state, event.stage, (*attempts[:-1], counted))
+        state.find(record, f"there is no answer of a call {event.of}")
+    elif not state.is_under_way(event.stage, event.attempt):
+        state.find(record, f"attempt {event.attempt} of {event.stage} is not under way")
+    else:
+        state.reused[event.stage] = state.reused.get(event.stage, 0) + 1
 
 
-def _call_taken_over(state: PipelineState, record: Record, event: ev.CallTakenOver) -> PipelineState:
+def _call_taken_over(state: _Draft, record: Record, event: ev.CallTakenOver) -> None:
     """An answer of somebody else's call: of no attempt here, and paid, if it was, by the other pipeline."""
     if event.call in state.calls:
-        return _finding(state, record, f"there is a call {event.call} already")
+        state.find(record, f"there is a call {event.call} already")
+        return
     started = ev.CallStarted(
         call=event.call,
         stage=event.stage,
@@ -321,10 +358,73 @@ def _call_taken_over(state: PipelineState, record: Record, event: ev.CallTakenOv
         origin=event.origin,
         model=event.model,
     )
-    call = Call(started, record.time, SUCCEEDED, event.response, provided_by=event.provided_by)
-    return changed(state, calls={**state.calls, call.id: call})
+    state.calls[event.call] = Call(started, record.time, SUCCEEDED, event.response, provided_by=event.provided_by)
 
 
-def _is_under_way(state: PipelineState, stage: str, number: int) -> bool:
-    attempts = state.attempts.get(stage, ())
-    return bool(attempts) and attempts[-1].number == number and attempts[-1].status == STARTED
+def _engine_probed(state: _Draft, record: Record, event: ev.EngineProbed) -> None:
+    state.probed.append(event)
+
+
+def _artifact_missing(state: _Draft, record: Record, event: ev.ArtifactMissing) -> None:
+    state.lost.add(event.path)
+
+
+def _artifact_erased(state: _Draft, record: Record, event: ev.ArtifactErased) -> None:
+    state.erased.update(event.paths)
+
+
+def _loss_accepted(state: _Draft, record: Record, event: ev.LossAccepted) -> None:
+    state.losses = [changed(loss, accepted=loss.accepted or loss.seq in event.losses) for loss in state.losses]
+
+
+def _annotated(state: _Draft, record: Record, event: ev.AnnotationEvent) -> None:
+    said = Annotation(record.seq, event.type, event.content, event.user, record.time)
+    replaced = event.replaces if isinstance(event, ev.SpeakersNamed) else None
+    if replaced is None:
+        state.annotations.append(said)
+        return
+    gone = [other for other in state.annotations if other.seq == replaced]
+    if not gone:
+        state.find(record, f"record {replaced} is no annotation that holds")
+        return
+    state.annotations = [said if other.seq == replaced else other for other in state.annotations]
+    state.undone += gone
+
+
+def _annotation_undone(state: _Draft, record: Record, event: ev.AnnotationUndone) -> None:
+    undone = [said for said in state.annotations if said.seq == event.annotation]
+    if not undone:
+        state.find(record, f"record {event.annotation} is no annotation that holds")
+        return
+    state.annotations = [said for said in state.annotations if said.seq != event.annotation]
+    state.undone += undone
+
+
+_EFFECTS: dict[type, Callable[[_Draft, Record, Any], object]] = {
+    type(None): _unknown,
+    ev.PipelineCreated: _created,
+    ev.PipelineForked: _forked,
+    ev.InputSeen: _input_seen,
+    ev.RunStarted: _run_started,
+    ev.RunFinished: _run_finished,
+    ev.StageStarted: _stage_started,
+    ev.StageSucceeded: _stage_succeeded,
+    ev.StageTakenOver: _stage_taken_over,
+    ev.StageFailed: _stage_failed,
+    ev.StageInterrupted: _stage_interrupted,
+    ev.CallStarted: _call_started,
+    ev.CallAccepted: _call_accepted,
+    ev.CallSucceeded: _call_succeeded,
+    ev.CallFailed: _call_failed,
+    ev.CallResolved: _call_resolved,
+    ev.CallReused: _call_reused,
+    ev.CallTakenOver: _call_taken_over,
+    ev.EngineProbed: _engine_probed,
+    ev.ArtifactMissing: _artifact_missing,
+    ev.ArtifactErased: _artifact_erased,
+    ev.LossAccepted: _loss_accepted,
+    ev.SpeakersNamed: _annotated,
+    ev.TranscriptCorrected: _annotated,
+    ev.AnnotationUndone: _annotation_undone,
+}
+"""What each event does; one that is only told, as `budget.exceeded`, isn't here."""

@@ -24,7 +24,7 @@ AUDIO = frozenset({"av", "pydub", "soundfile", "soxr", "webrtcvad"})
 SPEECH = frozenset({"ctranslate2", "faster_whisper", "httpx2", "openai", "pocketsphinx", "requests"})
 SPEECH |= {"huggingface_hub", "pyannote", "torch"}
 DOCUMENTS = frozenset({"docx"})
-SYSTEM = frozenset({"platformdirs", "rich", "sqlite3", "tomlkit", "watchfiles"})
+SYSTEM = frozenset({"msgspec", "platformdirs", "rich", "sqlite3", "tomlkit", "watchfiles"})
 CLIENTS = AUDIO | SPEECH | DOCUMENTS | SYSTEM
 """Libraries that have one door: exactly one file knows how they are called."""
 
@@ -32,7 +32,7 @@ HEAVY = CLIENTS - {"sqlite3"}
 """Imported inside functions only, so that importing our modules stays cheap."""
 
 PACKAGES = {
-    "eventlog": frozenset({"attrs", "orjson", "watchfiles"}),
+    "eventlog": frozenset({"attrs", "msgspec", "orjson", "watchfiles"}),
     "projections": frozenset({"attrs", "orjson"}),
     "pipeline": frozenset({"attrs", "orjson", "numpy", "sqlite3"}) | AUDIO | SPEECH | DOCUMENTS,
     "cli": frozenset({"attrs", "orjson", "click", "rich", "platformdirs", "tomlkit"}),
@@ -41,7 +41,7 @@ PACKAGES = {
 
 PURE = frozenset({"__future__", "attrs", "collections", "enum", "functools", "hashlib", "itertools", "math"})
 PURE |= {"datetime", "decimal", "orjson", "re", "typing"}
-PURE_OURS = ("projections", "eventlog.values", "eventlog.record")
+PURE_OURS = ("projections", "eventlog.decoding", "eventlog.record", "eventlog.values")
 """All that projections may import: nothing with a disk, a clock, a network, chance or a logger behind it."""
 IMPURE_CALLS = frozenset({"open", "print", "input", "exec", "eval", "__import__"})
 IMPURE_CALLS |= {"date.today", "datetime.now", "datetime.utcnow", "datetime.today"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
+
 from eventlog.record import GENESIS_PREV, Record
 from projections import events as ev
 from projections.engine import Engine
@@ -32,8 +34,9 @@ def as_records(events: Iterable[ev.Event | tuple[str, dict[str, Any]]], first_se
     for seq, event in enumerate(events, first_seq):
         type_, data = event if isinstance(event, tuple) else (event.type, ev.to_data(event))
         runs += type_ == "run.started"
+        body = orjson.dumps(data).decode()
         time = f"2026-11-23T14:{seq // 60:02d}:{seq % 60:02d}.000000Z"
-        records.append(Record(seq, time, type_, PIPELINE, f"run{runs}", data, seq - 1, GENESIS_PREV, "0" * 64))
+        records.append(Record(seq, time, type_, PIPELINE, f"run{runs}", body, seq - 1, GENESIS_PREV, "0" * 64))
     return records
 
 
