@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 LONG_LOG = 500
@@ -19,6 +20,7 @@ def decoder_of(kind: Any) -> Callable[[str], Any]:
     return msgspec.json.Decoder(kind).decode
 
 
+@cache
 def skimmer() -> Callable[[str], object]:
     """Return what checks that a text is JSON, without making anything of it; what it raises is `refusals`.
 
@@ -29,6 +31,7 @@ def skimmer() -> Callable[[str], object]:
     return decoder_of(msgspec.Raw)
 
 
+@cache
 def refusals() -> tuple[type[Exception], ...]:
     """Return what decoders raise for a text that is no JSON, or not of their type."""
     import msgspec

@@ -11,9 +11,9 @@ import json
 import math
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import repeat
-from operator import add, lt
+from operator import lt
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -56,12 +56,12 @@ _END_BYTES_MAX = len(',"dur":,"prev":""') + 18 + 64 + 27
 # The same between the data of two lines without other fields: the end of the one, the start of the next. `prev`
 # needs no form here, since it is compared.
 _JOINT = re.compile(
-    rf',"dur":(0|{_SEQ}),"prev":"(.{{64}})","sum":"[0-9a-f]{{16}}"\}}\n'
+    rf',"dur":(?<=\}},"dur":)(0|{_SEQ}),"prev":"(.{{64}})","sum":"[0-9a-f]{{16}}"\}}\n'
     rf'\{{"v":1,"seq":({_SEQ}),"time":"({_TIME})","type":"({_TYPE})","pipeline":"({_NAME})","run":"({_NAME})",'
-    r'"data":'
+    r'"data":(?=\{)'
 )
-_BEFORE = f',"dur":0,"prev":"{GENESIS_PREV}","sum":"{GENESIS_PREV[:16]}"}}\n'
-_BEHIND = '{"v":1,"seq":1,"time":"2026-11-23T00:00:00.000000Z","type":"a.b","pipeline":"a","run":"a","data":'
+_BEFORE = f'}},"dur":0,"prev":"{GENESIS_PREV}","sum":"{GENESIS_PREV[:16]}"}}\n'
+_BEHIND = '{"v":1,"seq":1,"time":"2026-11-23T00:00:00.000000Z","type":"a.b","pipeline":"a","run":"a","data":{'
 _CHAIN_LINE_BYTES_MAX = 2048
 _SUM = re.compile(rb',"sum":"([0-9a-f]{16})"\}\n')
 _SUM_BYTES = 27
@@ -91,6 +91,9 @@ class NewerFormatError(BadLineError):
     """An intact record of a later format version; a newer evt is needed to read it."""
 
 
+_NO_EXTRA: Mapping[str, Any] = MappingProxyType({})
+
+
 class Record(NamedTuple):
     """One line of a log: an event and its envelope.
 
@@ -115,7 +118,7 @@ class Record(NamedTuple):
     dur: int
     prev: str
     line_sha256: str
-    extra: Mapping[str, Any] = MappingProxyType({})
+    extra: Mapping[str, Any] = _NO_EXTRA
 
     @property
     def data(self) -> dict[str, Any]:
@@ -196,25 +199,27 @@ def decode_chain(lines: Sequence[bytes], *, pipeline: str, seq: int, prev: str) 
     except ValueError:
         return None
     count = len(lines)
-    if len(parts) != 8 * count + 9 or parts[0] or parts[-1]:
+    if len(parts) != 8 * count + 9 or parts[0] != "}" or parts[-1] != "{":
         return None
     seqs, times, types, pipelines, runs = (parts[i : 8 * count : 8] for i in range(3, 8))
     bodies, marks, prevs = (parts[i::8] for i in range(8, 11))
     bodies.pop()
     durs, numbers = list(map(int, marks)), range(seq + 1, seq + 1 + count)
-    has_large = _has_large_number("".join(bodies))
+    together = "".join(bodies)
+    has_large = _has_large_number(together)
     if (
         list(map(int, seqs)) != list(numbers)
         or prevs != [prev, *hashes[:-1]]
         or pipelines.count(pipeline) != count
         or not all(map(lt, durs, numbers))
-        or not _are_objects(bodies, by_skimming=seq >= decoding.LONG_LOG and not has_large)
+        or (_may_be_deep(together, DEPTH_MAX + count - 1) and any(map(_may_be_deep, bodies)))
+        # A skimmer lets numbers pass that are too large.
+        or not _are_json(bodies, by_skimming=seq >= decoding.LONG_LOG and not has_large)
     ):
         return None
     if has_large:
         bodies = [_settled(body) for body in bodies]
-    extras: list[dict[str, Any]] = [{} for _ in lines]
-    rows = zip(numbers, times, types, pipelines, runs, bodies, durs, prevs, hashes, extras, strict=True)
+    rows = zip(numbers, times, types, pipelines, runs, bodies, durs, prevs, hashes, repeat(_NO_EXTRA))
     return list(map(Record._make, rows))
 
 
@@ -341,24 +346,14 @@ def _strange_start(line: bytes) -> BadLineError:
     return BadLineError("its first fields are not those of a record")
 
 
-def _may_be_deep(body: str) -> bool:
-    return body.count("{") + body.count("[") > DEPTH_MAX
+def _may_be_deep(body: str, most: int = DEPTH_MAX) -> bool:
+    return body.count("{") + body.count("[") > most
 
 
-def _are_objects(bodies: list[str], *, by_skimming: bool) -> bool:
-    """Say whether each body is surely a JSON object that is not too deep."""
-    if not (all(map(str.startswith, bodies, repeat("{"))) and all(map(str.endswith, bodies, repeat("}")))):
-        return False
-    if max(map(add, map(str.count, bodies, repeat("{")), map(str.count, bodies, repeat("[")))) > DEPTH_MAX:
-        return False
-    if by_skimming:
-        return _are_json(bodies, decoding.skimmer(), decoding.refusals())
-    return _are_json(bodies, orjson.loads, (orjson.JSONDecodeError,))
-
-
-def _are_json(bodies: list[str], check: Callable[[str], object], refusals: tuple[type[Exception], ...]) -> bool:
+def _are_json(bodies: list[str], *, by_skimming: bool) -> bool:
+    refusals = decoding.refusals() if by_skimming else (orjson.JSONDecodeError,)
     try:
-        deque(map(check, bodies), maxlen=0)
+        deque(map(decoding.skimmer() if by_skimming else orjson.loads, bodies), maxlen=0)
     except refusals:
         return False
     return True

@@ -8,7 +8,6 @@ log.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, ClassVar
 
 import attrs
@@ -529,9 +528,10 @@ def event_of(record: Record) -> Event | None:
     Raises:
         EventDataError: a field is missing or of the wrong kind. Unknown fields are passed over.
     """
-    if record.seq > decoding.LONG_LOG and record.type in EVENTS:
+    if record.seq > decoding.LONG_LOG:
+        decode = _DECODERS.get(record.type) or _new_decoder(record.type)
         try:
-            found: Event = _decoder(record.type)(record.body)
+            found: Event | None = decode(record.body)
             return found
         except decoding.refusals():
             # What is wrong, `from_data` says in our words.
@@ -555,9 +555,14 @@ def recorded_input(data: Mapping[str, Any]) -> Json:
     return found if isinstance(found, dict) else {}
 
 
-@cache
-def _decoder(type_name: str) -> Callable[[str], Any]:
-    return decoding.decoder_of(EVENTS[type_name])
+_DECODERS: dict[str, Callable[[str], Any]] = {}
+
+
+def _new_decoder(type_name: str) -> Callable[[str], Any]:
+    """Return what decodes an event of a type, ready for the next one; an unknown type is no event."""
+    if type_name not in EVENTS:
+        return lambda body: None
+    return _DECODERS.setdefault(type_name, decoding.decoder_of(EVENTS[type_name]))
 
 
 def _plain(value: Any) -> Any:

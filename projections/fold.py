@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import orjson
 from attrs import evolve as changed
 
 from eventlog.record import Record
@@ -51,11 +52,11 @@ def fold(state: PipelineState, records: Iterable[Record]) -> PipelineState:
 
 def foresee(state: PipelineState, events: Iterable[ev.Event]) -> PipelineState:
     """Return the state as it will be once these events are recorded next; for a plan, before they are."""
-    draft = _Draft(state)
     for event in events:
-        seq, time = draft.seq + 1, draft.last_updated or ""
-        draft.apply(Record(seq, time, event.type, draft.pipeline_id, "", "{}", seq - 1, "", ""), event)
-    return draft.finished()
+        time, body = state.last_updated or "", orjson.dumps(ev.to_data(event)).decode()
+        record = Record(state.seq + 1, time, event.type, state.pipeline_id, "", body, state.seq, "", "")
+        state = evolve(state, record)
+    return state
 
 
 def evolve(state: PipelineState, record: Record) -> PipelineState:
@@ -67,14 +68,14 @@ class _Draft:
     """A state in the making, with its fields; what grows with the log is changed in place, and is nobody else's.
 
     Attributes:
+        last: the last record that was taken; None if there was none.
         reused: how many calls the last attempt of a stage reused, beyond what that attempt says.
     """
 
     def __init__(self, state: PipelineState) -> None:
-        self.pipeline_id = state.pipeline_id
-        self.seq = state.seq
+        self.before = state
+        self.last: Record | None = None
         self.created_at = state.created_at
-        self.last_updated = state.last_updated
         self.input = state.input
         self.names = list(state.names)
         self.runs = list(state.runs)
@@ -87,7 +88,6 @@ class _Draft:
         self.erased = set(state.erased)
         self.findings = list(state.findings)
         self.unknown = list(state.unknown)
-        self.sealed = state.sealed
         self.losses = list(state.losses)
         self.probed = list(state.probed)
         self.annotations = list(state.annotations)
@@ -99,11 +99,12 @@ class _Draft:
         """Return the state; the draft isn't used any more."""
         for stage in list(self.reused):
             self.attempts[stage].append(self.pop_attempt(stage))
+        before, last = self.before, self.last
         return PipelineState(
-            pipeline_id=self.pipeline_id,
-            seq=self.seq,
+            pipeline_id=before.pipeline_id,
+            seq=last.seq if last else before.seq,
             created_at=self.created_at,
-            last_updated=self.last_updated,
+            last_updated=last.time if last else before.last_updated,
             input=self.input,
             names=tuple(self.names),
             runs=tuple(self.runs),
@@ -116,7 +117,7 @@ class _Draft:
             erased=frozenset(self.erased),
             findings=tuple(self.findings),
             unknown=tuple(self.unknown),
-            sealed=self.sealed,
+            sealed=last.type == SEALED if last else before.sealed,
             losses=tuple(self.losses),
             probed=tuple(self.probed),
             annotations=tuple(self.annotations),
@@ -126,21 +127,16 @@ class _Draft:
 
     def take(self, record: Record) -> None:
         """Let one more record have its effect."""
+        self.last = record
+        self.created_at = self.created_at or record.time
         if record.type.startswith("log."):
-            self._see(record)
             _store_event(self, record)
             return
         try:
             event = ev.event_of(record)
         except ev.EventDataError as error:
-            self._see(record)
             self.find(record, f"its data are wrong: {error}")
             return
-        self.apply(record, event)
-
-    def apply(self, record: Record, event: ev.Event | None) -> None:
-        """Let the event of a record have its effect; None is one that this version does not know."""
-        self._see(record)
         effect = _EFFECTS.get(type(event))
         if effect is not None:
             effect(self, record, event)
