@@ -11,6 +11,7 @@ _EXIT_CODES = {
     "LogWholeError": REFUSED,
     "LogLockedError": REFUSED,
     "LogNotFoundError": REFUSED,
+    "NotArchivedError": REFUSED,
     "UnsafeFileSystemError": REFUSED,
     "SourceRejectedError": REFUSED,
     "SettingsError": REFUSED,

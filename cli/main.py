@@ -29,6 +29,7 @@ COMMANDS = {
     "salvage": "Set a damaged log aside; go on with what is good of it.",
     "accept": "Go on with a log of which records are lost, or may be.",
     "cleanup": "Free room: remove what can be made again.",
+    "archive": "Compress the logs of finished pipelines; all commands still read them.",
     "path": "Print where a pipeline's log and files are.",
     "providers": "List who finds speakers and words, and what each can do and costs.",
     "voiceprint": "Let people be recognised by their voices.",

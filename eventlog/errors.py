@@ -75,5 +75,9 @@ class LogWholeError(LogError):
     """Nothing is to be salvaged or accepted: the log is whole. Go on with it."""
 
 
+class NotArchivedError(LogError):
+    """A log stays as it is: it is not finished, or what is in its archive would not be the same."""
+
+
 class WriterDeadError(LogError):
     """A write or sync failed earlier; this writer acknowledges nothing any more. Open the log again."""

@@ -13,8 +13,10 @@ from datetime import datetime
 from attrs import frozen
 
 from eventlog import recovery, refusals
+from eventlog.archive import Archiving
 from eventlog.filesystem import FileSystem
 from eventlog.folders import Folders
+from eventlog.locking import LOCK_TRIES, lock
 from eventlog.place import Place
 from eventlog.reader import Head, Tail, Verdict, scan
 from eventlog.record import FORMAT_VERSION, Record
@@ -23,9 +25,6 @@ from eventlog.values import Value
 from eventlog.writer import Event, Writer
 
 CREATED = "log.created"
-LOCK_WAIT_S = 0.5
-"""How long an opening waits for another writer to finish before it says that there is one."""
-_LOCK_TRIES = 10
 
 
 @frozen(eq=False, repr=False)
@@ -99,29 +98,24 @@ class Opening:
             raise refusals.unwritable(self.place, error) from error
 
     def _find(self, *, create: bool, traces: bool) -> LogFile:
-        """Open and lock the log; its folders' names are durable before it is there."""
-        try:
-            return self._lock(create=False)
-        except FileNotFoundError:
-            if traces or not create:
-                raise refusals.missing(self.place, gone=traces) from None
+        """Open and lock the log, put back from its archive if need be; its folders' names are durable before."""
+        for _ in range(LOCK_TRIES):
+            with contextlib.suppress(FileNotFoundError):
+                return self._lock(self.place.log)
+            # Somebody else may have put it back just now.
+            if not self._archiving.restore() and self.storage.signature(self.place.log) is None:
+                break
+        if traces or not create:
+            raise refusals.missing(self.place, gone=traces) from None
         self.folders.make(self.place.folder)
-        return self._lock(create=True)
+        return self._lock(self.place.log, create=True)
 
-    def _lock(self, *, create: bool) -> LogFile:
-        for attempt in range(_LOCK_TRIES + 1):
-            file = self.storage.open_log(self.place.log, create=create)
-            try:
-                # A file that was replaced between opening and locking is not the log any more.
-                if file.try_lock() and file.size_bytes() is not None:
-                    return file
-            except OSError:
-                file.close()
-                raise
-            file.close()
-            if attempt < _LOCK_TRIES:
-                self.sleep(LOCK_WAIT_S / _LOCK_TRIES)
-        raise refusals.locked(self.place)
+    def _lock(self, path: str, *, create: bool = False) -> LogFile:
+        return lock(self.storage, self.place, path, self.sleep, create=create)
+
+    @property
+    def _archiving(self) -> Archiving:
+        return Archiving(self.place, self.storage, self.sleep)
 
     def _judge(self, file: LogFile, kept: Head | None) -> tuple[list[Record], Verdict]:
         """Sync file and folder → forget the cache → read: nothing is believed that a power cut could take back."""
@@ -133,6 +127,7 @@ class Opening:
     def _opened(self, file: LogFile, kept: Head | None, *, traces: bool = False) -> OpenLog:
         records, verdict = self._judge(file, kept)
         self._require_usable(verdict)
+        self._archiving.drop_older(file)
         if (traces or kept is not None) and verdict.seq == 0 and verdict.tail is not Tail.UNTERMINATED:
             raise refusals.missing(self.place, gone=True)
         if verdict.tail is Tail.UNTERMINATED:

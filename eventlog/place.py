@@ -7,13 +7,14 @@ import os
 from attrs import frozen
 
 from eventlog.reader import Head
+from eventlog.scan import ARCHIVE, HEAD, LOG
 from eventlog.storage import Storage
 from eventlog.values import Value
 
 
 @frozen(eq=False, repr=False)
 class Place(Value):
-    """The files of one log: `<root>/<first 2>/<pipeline>.jsonl`, and its head beside it."""
+    """The files of one log: `<root>/<first 2>/<pipeline>.jsonl` or its archive, and its head beside it."""
 
     root: str
     pipeline: str
@@ -26,12 +27,22 @@ class Place(Value):
     @property
     def log(self) -> str:
         """The log itself."""
-        return os.path.join(self.folder, self.pipeline + ".jsonl")
+        return os.path.join(self.folder, self.pipeline + LOG)
+
+    @property
+    def archive(self) -> str:
+        """The log's archive, in place of the log once it is sealed and put away."""
+        return os.path.join(self.folder, self.pipeline + ARCHIVE)
 
     @property
     def head(self) -> str:
         """The file that holds the head."""
-        return os.path.join(self.folder, self.pipeline + ".head")
+        return os.path.join(self.folder, self.pipeline + HEAD)
+
+    def found(self, storage: Storage) -> str:
+        """Return the path of the log; that of its archive if only this is there."""
+        is_away = storage.signature(self.log) is None and storage.signature(self.archive) is not None
+        return self.archive if is_away else self.log
 
     def kept_head(self, storage: Storage) -> Head | None:
         """Return the head kept beside the log; UNREADABLE_HEAD if it can't be understood, None if there is none."""

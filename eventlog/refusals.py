@@ -11,6 +11,7 @@ from eventlog.errors import (
     LogStorageError,
     LogWholeError,
     NewerLogError,
+    NotArchivedError,
     UnsafeFileSystemError,
 )
 from eventlog.filesystem import FileSystem
@@ -52,6 +53,33 @@ def head_unreadable(place: Place) -> CorruptLogError:
         seq=1,
         offset=0,
     )
+
+
+def archive_damaged(place: Place, problem: str) -> CorruptLogError:
+    """Say that a log can't be had from its archive."""
+    return CorruptLogError(
+        f"The archive {place.archive} can't be read: {problem}. Nothing was changed. Restore the file from "
+        "a backup. docs/format.md, *Archived logs*, says how to unpack what is before the damage.",
+        pipeline=place.pipeline,
+        seq=1,
+        offset=0,
+    )
+
+
+def two_logs(place: Place, problem: str) -> CorruptLogError:
+    """Say that a log and its archive contradict each other."""
+    return CorruptLogError(
+        f"{place.archive} lies beside the log and {problem}. Nothing was changed. One of the two is a stranger "
+        "or was damaged: move it away. Until then the log is read, and not written.",
+        pipeline=place.pipeline,
+        seq=1,
+        offset=0,
+    )
+
+
+def not_archived(place: Place, reason: str) -> NotArchivedError:
+    """Say why a log stays as it is."""
+    return NotArchivedError(f"The log of {place.pipeline} is not archived: {reason}.", pipeline=place.pipeline)
 
 
 def whole(place: Place, verdict: Verdict) -> LogWholeError:

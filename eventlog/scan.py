@@ -10,8 +10,10 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-SUFFIXES = (".jsonl", ".head")
-"""The files that decide how a log reads: the log itself, and the head kept beside it."""
+LOG, ARCHIVE, HEAD = ".jsonl", ".jsonl.zst", ".head"
+"""How the names of a log, of its archive and of its head end."""
+SUFFIXES = (LOG, ARCHIVE, HEAD)
+"""The files that decide how a log reads: the log itself or its archive, and the head kept beside it."""
 
 
 class FileStat(NamedTuple):

@@ -87,6 +87,9 @@ class Storage(Protocol):
     def rename(self, old: str, new: str) -> None:
         """Give a file its name, replacing what was there. Not durable before `sync_dir`."""
 
+    def unlink(self, path: str) -> None:
+        """Take a file's name away. Not durable before `sync_dir`."""
+
     def pieces(self, path: str, offset: int = 0) -> Iterator[bytes]:
         """Yield a file's bytes from `offset`; FileNotFoundError if there is none."""
 
@@ -249,6 +252,10 @@ class PosixStorage:
     def rename(self, old: str, new: str) -> None:
         """rename."""
         os.rename(old, new)
+
+    def unlink(self, path: str) -> None:
+        """unlink."""
+        os.unlink(path)
 
     def pieces(self, path: str, offset: int = 0) -> Iterator[bytes]:
         """Open read-only → pread in pieces of a mebibyte → close."""

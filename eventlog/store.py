@@ -10,24 +10,28 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve, frozen
 
+from eventlog.compression import BadFrameError
 from eventlog.errors import LogError, LogNotFoundError, LogStorageError
 from eventlog.folders import Folders
 from eventlog.place import Place
 from eventlog.reader import UNREADABLE_HEAD, Head, Scanner, Tail, Verdict
 from eventlog.record import Record, is_name, oddity_of
+from eventlog.scan import ARCHIVE, LOG
 from eventlog.storage import PosixStorage, Signature, Storage, replace_durably
 from eventlog.values import Value
 
 if TYPE_CHECKING:
+    from eventlog.archive import Archived, Archiving
     from eventlog.filesystem import FileSystem
     from eventlog.opening import Opening, OpenLog
     from eventlog.writer import Writer
 
 SEALED = "log.sealed"
+T = TypeVar("T")
 
 
 def utc_now() -> datetime:
@@ -105,24 +109,31 @@ class Store:
         self._folders = Folders(self._storage)
 
     def path(self, pipeline: str) -> str:
-        """Return where a pipeline's log is, whether or not it exists.
+        """Return where a pipeline's log is, whether or not it exists; if it is archived, where its archive is.
 
         Raises:
             LogNotFoundError: there can be no log of that name.
+            LogStorageError: the disk can't tell.
         """
-        return self._place(pipeline).log
+        place = self._place(pipeline)
+        with self._reading(place):
+            return place.found(self._storage)
+
+    def is_archived(self, pipeline: str) -> bool:
+        """Say whether a log is in its archive; every method reads it there, and opening it puts it back."""
+        return self.path(pipeline) == self._place(pipeline).archive
 
     def pipelines(self, *, of: str = "") -> list[str]:
         """Return the names of all logs, sorted; with `of`, of those that begin so: one folder is read."""
         try:
-            return sorted(name for name in self._found(of[:2]) if name.startswith(of))
+            return sorted({name for name in self._found(of[:2]) if name.startswith(of)})
         except OSError as error:
             raise LogStorageError(f"The logs in {self.root} can't be listed: {error}.") from error
 
     def _found(self, of: str) -> Iterator[str]:
         for shard in [of] if len(of) == 2 else self._storage.names(self.root):
             for name in self._storage.names(os.path.join(self.root, shard)) if len(shard) <= 2 else ():
-                pipeline = name.removesuffix(".jsonl")
+                pipeline = name.removesuffix(ARCHIVE).removesuffix(LOG)
                 if pipeline != name and pipeline[:2] == shard and is_name(pipeline):
                     yield pipeline
 
@@ -160,21 +171,23 @@ class Store:
         """
         place = self._place(scanner.pipeline)
         with self._reading(place):
-            for piece in self._storage.pieces(place.log, scanner.offset):
+            for piece in self._pieces(place, scanner.offset):
                 yield from scanner.feed(piece)
 
     def signature(self, pipeline: str) -> Signature | None:
-        """Return what differs as soon as a log's file does; None if there is no file."""
+        """Return what differs as soon as a log's file, or its archive, does; None if there is neither."""
         place = self._place(pipeline)
         with self._reading(place):
-            return self._storage.signature(place.log)
+            return self._storage.signature(place.log) or self._storage.signature(place.archive)
 
     def findings(self, pipeline: str) -> list[str]:
         """Return, as sentences, what a thorough check finds beside the verdict of `read`; usually nothing.
 
         A `sum` that is wrong although the next record vouches for its line, keys that stand twice, and files that
-        were set aside and that the log does not name, or that differ from what it says of them.
+        were set aside and that the log does not name, or that differ from what it says of them, and an archive
+        beside the log that contradicts it.
         """
+        from eventlog.archive import archive_findings
         from eventlog.recovery import aside_findings
 
         place = self._place(pipeline)
@@ -186,7 +199,7 @@ class Store:
                 for seq, line in enumerate(self._lines(place, reading.verdict.offset), 1)
                 if (oddity := oddity_of(line + b"\n")) is not None
             ]
-            return odd + aside_findings(self._storage, place, named)
+            return odd + aside_findings(self._storage, place, named) + archive_findings(self._storage, place)
 
     def has_unrecorded(self, pipeline: str) -> bool:
         """Say whether a file was set aside that the log does not name yet: an earlier command was cut short."""
@@ -236,6 +249,30 @@ class Store:
         """
         return self._opening(pipeline, run).accept_short()
 
+    def archive(self, pipeline: str, *, only_try: bool = False) -> Archived:
+        """Put a sealed log into its archive, from which it comes back byte for byte; return what that saves.
+
+        Repeating it after a crash goes on. The head stays, and all methods read the archive as they do the log.
+
+        Args:
+            pipeline: the log's name.
+            only_try: do all but the writing.
+
+        Raises:
+            NotArchivedError: it is not sealed, or not as logs usually are.
+            LogError: as for `open_writer`.
+        """
+        return self._archiving(pipeline, lambda archiving: archiving.archive(only_try=only_try))
+
+    def unarchive(self, pipeline: str) -> bool:
+        """Put a log back from its archive, as `open_writer` does by itself; False: there is no archive.
+
+        Raises:
+            CorruptLogError: the archive is damaged; nothing was changed.
+            LogError: as for `open_writer`.
+        """
+        return self._archiving(pipeline, lambda archiving: archiving.undo())
+
     def seal(self, writer: Writer, *, run: str) -> list[Record]:
         """End a finished log: `log.sealed` as its last record, and its head kept beside it."""
         records = writer.append([(SEALED, {})], run=run)
@@ -281,6 +318,28 @@ class Store:
 
         return refusals.unusable(self._place(pipeline), verdict)
 
+    def _archiving(self, pipeline: str, act: Callable[[Archiving], T]) -> T:
+        from eventlog import recovery, refusals
+        from eventlog.archive import Archiving
+
+        opening = self._opening(pipeline, "")
+        place = opening.place
+        try:
+            return act(Archiving(place, self._storage, self._sleep))
+        except FileNotFoundError:
+            raise refusals.missing(place, gone=recovery.has_traces(self._storage, place)) from None
+        except OSError as error:
+            raise refusals.unwritable(place, error) from error
+
+    def _pieces(self, place: Place, offset: int = 0) -> Iterator[bytes]:
+        """Yield a log's bytes from `offset`, wherever it lies."""
+        try:
+            yield from self._storage.pieces(place.log, offset)
+        except FileNotFoundError:
+            from eventlog.archive import log_pieces
+
+            yield from log_pieces(self._storage, place, offset)
+
     def _place(self, pipeline: str) -> Place:
         if not is_name(pipeline):
             raise LogNotFoundError(
@@ -304,7 +363,7 @@ class Store:
     def _lines(self, place: Place, end: int) -> Iterator[bytes]:
         """Yield the lines of a log's good prefix, which ends at this offset."""
         rest = b""
-        for piece in self._storage.pieces(place.log):
+        for piece in self._pieces(place):
             *lines, rest = (rest + piece[:end]).split(b"\n")
             end -= len(piece[:end])
             yield from lines
@@ -324,3 +383,7 @@ class Store:
             from eventlog import refusals
 
             raise refusals.unreadable(place, error) from error
+        except BadFrameError as error:
+            from eventlog import refusals
+
+            raise refusals.archive_damaged(place, str(error)) from None

@@ -160,6 +160,13 @@ class SimDisk:
         self._change({new: number, old: _GONE})
         _end(fault)
 
+    def unlink(self, path: str) -> None:
+        """Unlink."""
+        self._number(path)
+        fault = self.step()
+        self._change({path: _GONE})
+        _end(fault)
+
     def pieces(self, path: str, offset: int = 0) -> Iterator[bytes]:
         """Read a file."""
         return SimFile(self, path, self._number(path)).pieces(offset)

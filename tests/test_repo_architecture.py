@@ -24,7 +24,7 @@ AUDIO = frozenset({"av", "pydub", "soundfile", "soxr", "webrtcvad"})
 SPEECH = frozenset({"ctranslate2", "faster_whisper", "httpx2", "openai", "pocketsphinx", "requests"})
 SPEECH |= {"huggingface_hub", "pyannote", "torch"}
 DOCUMENTS = frozenset({"docx"})
-SYSTEM = frozenset({"msgspec", "platformdirs", "rich", "sqlite3", "tomlkit", "watchfiles"})
+SYSTEM = frozenset({"backports", "msgspec", "platformdirs", "rich", "sqlite3", "tomlkit", "watchfiles"})
 CLIENTS = AUDIO | SPEECH | DOCUMENTS | SYSTEM
 """Libraries that have one door: exactly one file knows how they are called."""
 
@@ -32,7 +32,7 @@ HEAVY = CLIENTS - {"sqlite3"}
 """Imported inside functions only, so that importing our modules stays cheap."""
 
 PACKAGES = {
-    "eventlog": frozenset({"attrs", "msgspec", "orjson", "watchfiles"}),
+    "eventlog": frozenset({"attrs", "backports", "msgspec", "orjson", "watchfiles"}),
     "projections": frozenset({"attrs", "orjson"}),
     "pipeline": frozenset({"attrs", "orjson", "numpy", "sqlite3"}) | AUDIO | SPEECH | DOCUMENTS,
     "cli": frozenset({"attrs", "orjson", "click", "rich", "platformdirs", "tomlkit"}),

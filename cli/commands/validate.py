@@ -14,7 +14,7 @@ from cli.exit_codes import DAMAGED, FAILED, OK, worst
 from cli.home import load_home
 from cli.lookup import find_known, known_pipelines
 from cli.render import count, json_line, printable
-from eventlog.errors import LogGoneError, LogStorageError
+from eventlog.errors import CorruptLogError, LogGoneError, LogStorageError
 from eventlog.reader import Head, Tail, Verdict
 from eventlog.record import Record
 from eventlog.store import Store
@@ -108,7 +108,7 @@ def _check(pipeline: str, store: Store, home: Home, expected: Head | None) -> Re
     try:
         reading = store.stream(pipeline)
         state = fold(initial_state(pipeline), _checked(reading, expected, problems))
-    except (LogGoneError, LogStorageError) as error:
+    except (LogGoneError, LogStorageError, CorruptLogError) as error:
         return Report(pipeline, 0, 0, [Problem(LOG, str(error), "mend the disk, or restore the log from a backup")])
     verdict = reading.verdict
     kept = [ref for ref in state.artifacts if ref.path not in state.erased]
