@@ -146,7 +146,7 @@ class PosixLogFile:
         """open(O_RDWR|O_APPEND|O_CLOEXEC|O_NOFOLLOW|O_NONBLOCK) → fstat: only a regular file will do."""
         self._path = path
         self._fd = _open_regular(path, os.O_RDWR | os.O_APPEND | (os.O_CREAT if create else 0))
-        self._opened = os.fstat(self._fd)
+        self._identity = _identity(os.fstat(self._fd))
         self._owner_pid = os.getpid()
         _open_logs.add(self)
 
@@ -164,12 +164,12 @@ class PosixLogFile:
             there = os.lstat(self._path)
         except FileNotFoundError:
             return None
-        return there.st_size if os.path.samestat(there, self._opened) else None
+        return there.st_size if _identity(there) == self._identity else None
 
     def end_bytes(self) -> int | None:
         """Fstat. Had somebody closed our descriptor, another file could have its number by now."""
         mine = os.fstat(self._fd)
-        return mine.st_size if os.path.samestat(mine, self._opened) else None
+        return mine.st_size if _identity(mine) == self._identity else None
 
     def pieces(self, offset: int = 0) -> Iterator[bytes]:
         """Pread in pieces of a mebibyte."""
@@ -271,7 +271,7 @@ class PosixStorage:
             found = os.stat(path, follow_symlinks=False)
         except FileNotFoundError:
             return None
-        return Signature((found.st_dev, found.st_ino), found.st_size, found.st_mtime_ns)
+        return Signature(_identity(found), found.st_size, found.st_mtime_ns)
 
     def names(self, path: str) -> list[str]:
         """Listdir."""
@@ -279,6 +279,10 @@ class PosixStorage:
             return sorted(os.listdir(path))
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
 
 
 def _close(fd: int) -> None:
