@@ -4,7 +4,7 @@
 
 Two runs with scripted engines: one long recording, and many of eleven seconds. The moments at which several
 threads work are shared among them; those at which all wait for each other are waiting. Parts that aren't the user's
-own work and take more than a tenth are marked.
+own work and take more than a tenth are marked, with the functions in which they spend most.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
 ROOT = Path(__file__).resolve().parent.parent
+Found = dict[str, Counter[str]]
+"""Seconds by part, and in it by function."""
 EVERY_S = 0.001
 TENTH = 0.1
 HELPERS = ("<frozen importlib", "<frozen zipimport")
+FILES = {"pipeline/artifacts.py", "pipeline/delivery.py"}
 SYNCS = {"sync_fd", "sync_path", "sync", "sync_dir"}
 WAITS = ("threading.py", "queue.py", "selectors.py", "concurrent/futures/thread.py", "concurrent/futures/_base.py")
 PARTS = (
@@ -88,8 +91,8 @@ def scenes(folder: Path, minutes: int, files: int) -> Iterator[tuple[str, list[P
         yield title, recordings, write_script(own / "script.toml", words, turns, "chunk_s = [60.0, 120.0]")
 
 
-def looked_at(recordings: list[Path], script: Path) -> dict[str, float]:
-    """Run `evt run` in a process that looks at itself; returns the seconds of each part."""
+def looked_at(recordings: list[Path], script: Path) -> dict[str, dict[str, float]]:
+    """Run `evt run` in a process that looks at itself; returns the seconds of each part, by function."""
     folder = script.parent
     shares = folder / "shares.json"
     engines = ["--diarizer", f"script:{script}", "--transcriber", f"script:{script}", "--allow-gaps"]
@@ -113,7 +116,8 @@ def looked_at(recordings: list[Path], script: Path) -> dict[str, float]:
 def child() -> None:
     """Look at this process while it is evt, and write what was seen when it ends."""
     begun_s, shares = os.environ.pop("WHERE").split(" ", 1)
-    found: Counter[str] = Counter({"start of Python": time.time() - float(begun_s)})
+    found: Found = defaultdict(Counter)
+    found["start of Python"][""] = time.time() - float(begun_s)
     over = threading.Event()
     # Otherwise Python code runs five milliseconds before it lets itself be looked at.
     sys.setswitchinterval(EVERY_S / 2)
@@ -131,45 +135,50 @@ def child() -> None:
     main()
 
 
-def look(found: Counter[str], over: threading.Event) -> None:
+def look(found: Found, over: threading.Event) -> None:
     """Add the time since the last look to the parts at which the threads are now."""
     me, last_s = threading.get_ident(), time.perf_counter()
     while not over.wait(EVERY_S):
         now_s = time.perf_counter()
         parts = [part(frame) for thread, frame in sys._current_frames().items() if thread != me]
-        busy = [each for each in parts if each is not None] or ["waiting"]
-        for each in busy:
-            found[each] += (now_s - last_s) / len(busy)
+        busy = [each for each in parts if each is not None] or [("waiting", "")]
+        for name, place in busy:
+            found[name][place] += (now_s - last_s) / len(busy)
         last_s = now_s
 
 
-def part(frame: FrameType | None) -> str | None:
-    """Return the part of evt that a thread is in; None while it waits for another."""
+def part(frame: FrameType | None) -> tuple[str, str] | None:
+    """Return the part of evt that a thread is in, and the function; None while it waits for another thread."""
     inner = frame.f_code.co_filename if frame else ""
-    files: list[str] = []
-    is_sync = False
+    ours: list[tuple[str, str]] = []
+    is_import = is_sync = False
     while frame is not None:
-        name = frame.f_code.co_filename
-        if name.startswith(HELPERS):
-            return "imports"
-        is_sync = is_sync or (frame.f_code.co_name in SYNCS and name.endswith("eventlog/storage.py"))
+        name, function = frame.f_code.co_filename, frame.f_code.co_name
+        is_import = is_import or name.startswith(HELPERS)
+        is_sync = is_sync or (function in SYNCS and name.endswith("eventlog/storage.py"))
         if name.startswith(str(ROOT)) and "/benchmarks/" not in name and ".venv" not in name:
-            files.append(name[len(str(ROOT)) + 1 :])
+            ours.append((name[len(str(ROOT)) + 1 :], function))
         frame = frame.f_back
+    place = next((":".join(each) for each in ours if each[1] not in SYNCS), "")
+    if is_import:
+        return "imports", place
     if is_sync:
-        return "file syncs" if {"pipeline/artifacts.py", "pipeline/delivery.py"} & set(files) else "log syncs"
+        return "log syncs" if all(path not in FILES for path, _ in ours) else "file syncs", place
     if inner.endswith(WAITS):
         return None
-    return next((part for file in files[:1] for path, part in PARTS if file.startswith(path)), "other")
+    return next((part for path, part in PARTS if place.startswith(path)), "other"), place
 
 
-def print_shares(title: str, found: dict[str, float]) -> None:
+def print_shares(title: str, found: dict[str, dict[str, float]]) -> None:
     """Print the parts, the largest first."""
-    whole_s = sum(found.values())
+    totals = {name: sum(places.values()) for name, places in found.items()}
+    whole_s = sum(totals.values())
     print(f"{title}: {whole_s:.2f} s")
-    for name, seconds in sorted(found.items(), key=lambda item: -item[1]):
-        mark = "  more than a tenth" if seconds > TENTH * whole_s and name not in USERS_OWN else ""
-        print(f"  {seconds / whole_s:6.1%}  {seconds:7.2f} s  {name}{mark}")
+    for name, seconds in sorted(totals.items(), key=lambda item: -item[1]):
+        is_much = seconds > TENTH * whole_s and name not in USERS_OWN
+        print(f"  {seconds / whole_s:6.1%}  {seconds:7.2f} s  {name}{'  more than a tenth' if is_much else ''}")
+        for place, spent_s in Counter(found[name]).most_common(5) if is_much else ():
+            print(f"         {spent_s:7.2f} s    {place}")
 
 
 if __name__ == "__main__":
