@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -84,9 +84,9 @@ def survey(cleaner: Cleaner, named: Sequence[str], now_s: float) -> Survey:
     )
 
 
-def carry_out(cleaner: Cleaner, found: Survey) -> list[Done]:
-    """Remove all that was found; what can't be removed stops nothing."""
-    done = [cleaner.clean(offer) for offer in found.offers]
+def carry_out(cleaner: Cleaner, found: Survey, is_stopped: Callable[[], bool] = lambda: False) -> list[Done]:
+    """Remove all that was found, until somebody wants to stop; what can't be removed stops nothing."""
+    done = [cleaner.clean(offer) for offer in found.offers if not is_stopped()]
     return [*done, remove_temporary(cleaner.home, found.temporary)] if found.temporary else done
 
 
@@ -95,7 +95,7 @@ def paragraphs(found: Survey, *, paid: bool) -> Iterator[str]:
     if found.offers:
         yield from _table(found.offers, paid=paid).split("\n")
         yield ""
-    yield _sum(found)
+    yield f"Can be removed: {in_short(found)}." if found.candidates else "There is nothing to remove."
     for kind, label in _KINDS.items():
         some = [item.found for item in found.candidates if item.kind == kind]
         if some:
@@ -110,6 +110,13 @@ def paragraphs(found: Survey, *, paid: bool) -> Iterator[str]:
         yield f"Left alone: {count(number, 'pipeline')}, because {reason}."
     for name in found.orphans:
         yield f"{name} has files and no log. Restore the log from a backup, or remove the rest of that pipeline."
+
+
+def in_short(found: Survey) -> str:
+    """Return how much could go: `12 files of 3 pipelines, 48.1 MB`."""
+    amounts = _amounts(found.candidates)
+    of = f" of {count(len(found.offers), 'pipeline')}" if found.offers else ""
+    return f"{count(amounts['files'], 'file')}{of}, {size(amounts['size_bytes'])}"
 
 
 def totals_line(done: Sequence[Done]) -> str:
@@ -184,11 +191,3 @@ def _row(offer: Offer, *, paid: bool) -> tuple[str, ...]:
     amounts = _amounts(offer.candidates)
     cost = (cost_words(offer.cost),) if paid else ()
     return (offer.pipeline, str(amounts["files"]), size(amounts["size_bytes"]), *cost, shown_name(offer.name))
-
-
-def _sum(found: Survey) -> str:
-    if not found.candidates:
-        return "There is nothing to remove."
-    amounts = _amounts(found.candidates)
-    of = f" of {count(len(found.offers), 'pipeline')}" if found.offers else ""
-    return f"Can be removed: {count(amounts['files'], 'file')}{of}, {size(amounts['size_bytes'])}."

@@ -8,11 +8,11 @@ from typing import Any, Final
 from cli.limits import LIMITS
 from projections.graph import DEFAULTS
 
-OUTPUT_DIR, PROFILE, PROFILES = "output_dir", "profile", "profiles"
+OUTPUT_DIR, PROFILE, PROFILES, RETENTION = "output_dir", "profile", "profiles", "retention"
 PLAIN: Final = (*DEFAULTS, OUTPUT_DIR, *LIMITS)
 """What a profile, too, may set."""
 
-SETTINGS: Final = (*PLAIN, PROFILE)
+SETTINGS: Final = (*PLAIN, PROFILE, RETENTION)
 """Every setting with a single value."""
 
 ENVIRONMENT_PREFIX: Final = "EVT_"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,17 @@ from cli.files import Files, read_files
 from cli.home import load_home
 from cli.layers import Layer, ignored_names, load_layers, merged, origins_of, profiles
 from cli.limits import LIMITS, checked_limit, limits_from, require_rates
-from cli.names import OUTPUT_DIR, PLAIN, PROFILE, PROFILES, SETTINGS, is_provider
+from cli.names import OUTPUT_DIR, PLAIN, PROFILE, PROFILES, RETENTION, SETTINGS, is_provider
 from cli.render import shortened
+from cli.times import SPAN_HINT, span_of
 from pipeline.home import Home
 from pipeline.providers.remote import Access
 from projections.graph import DEFAULTS, FORMATS
 from projections.limits import Limits
 from projections.options import ENVIRONMENT, FILE, FLAG
+
+OFF = "off"
+"""The value of `retention` with which nothing is removed by itself."""
 
 _SPEAKERS_MAX = 999_999
 _TEXT_CHARS_MAX = 1000
@@ -47,6 +52,7 @@ class Settings:
         ignored: settings of files that are not trusted, with what to do.
         profile: the profile that counts; None: none was chosen.
         limits: what may be spent, repeated and waited for.
+        retention: how long what can be made again is kept after its last use; None: until somebody removes it.
         access: by provider, where its calls go and with which key; being here is no choice of that provider.
     """
 
@@ -61,6 +67,7 @@ class Settings:
     profile: str | None
     limits: Limits
     access: Mapping[str, Access]
+    retention: timedelta | None = None
 
     def with_accounts(self) -> Settings:
         """Return these settings with names of accounts; the key for them is made in the home, which must exist."""
@@ -108,6 +115,7 @@ def load_settings(
         profile=values.get(PROFILE),
         limits=limits,
         access=name_accounts(home, {name: item.access for name, item in found.items()}, make=False),
+        retention=span_of(values.get(RETENTION, OFF)),
     )
 
 
@@ -122,6 +130,10 @@ def checked_setting(name: str, value: Any, origin: str) -> Any:
     if name == PROFILE:
         if not _is_text(value):
             raise SettingsError(f"{origin}: profile can't be {shortened(value)}; it is the name of a profile.")
+        return value
+    if name == RETENTION:
+        if not isinstance(value, str) or (value != OFF and span_of(value) is None):
+            raise SettingsError(f"{origin}: retention can't be {shortened(value)}; it is {SPAN_HINT}, or {OFF}.")
         return value
     return checked(name, value, origin)
 

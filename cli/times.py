@@ -29,6 +29,13 @@ def span_of(written: str) -> timedelta | None:
     return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
 
 
+def span_words(span: timedelta) -> str:
+    """Return a span as it can be written again, in the largest unit that fits, days at most."""
+    units = ((name, timedelta(**{_UNITS[name]: 1})) for name in ("d", "h", "min"))
+    fitting = (f"{span // unit}{name}" for name, unit in units if span and not span % unit)
+    return next(fitting, f"{span // timedelta(seconds=1)}s")
+
+
 def since(written: str, now: datetime) -> str:
     """Return the time that is meant by `2026-11-01`, a full time, or `12h`, `7d`, `2w` before now.
 

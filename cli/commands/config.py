@@ -17,10 +17,11 @@ from cli.errors import SettingsError
 from cli.files import trusted_folders
 from cli.home import load_home, require_usable
 from cli.limits import shown_limit
-from cli.names import OUTPUT_DIR, PROFILE
+from cli.names import OUTPUT_DIR, PROFILE, RETENTION
 from cli.render import json_line, option_value, printable, table
 from cli.settings import Settings, load_settings
 from cli.sidecar import settings_with, sidecar_of
+from cli.times import span_words
 from pipeline.providers.remote import Access
 from projections.options import DEFAULT, Named, resolve_options
 from projections.state import PipelineState
@@ -156,6 +157,7 @@ def _rows(settings: Settings) -> Iterator[tuple[str, str, str]]:
     yield "home", str(settings.home.root), settings.home_origin
     yield row(OUTPUT_DIR, str(settings.output_dir))
     yield row(PROFILE, option_value(settings.profile))
+    yield row(RETENTION, "off" if settings.retention is None else span_words(settings.retention))
     named = Named(environment=settings.environment, files=settings.files)
     for name, option in resolve_options(named, PipelineState("")).items():
         yield row(name, option_value(option.value))

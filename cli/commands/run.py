@@ -20,6 +20,7 @@ from cli.outcomes import Outcome, reasons, tell
 from cli.output import say
 from cli.progress import PlainReporter, make_reporter
 from cli.render import json_line, printable
+from cli.retention import keep_retention
 from cli.roll import Item
 from cli.settings import Settings, load_settings
 from cli.signals import stop_on_signals
@@ -121,6 +122,7 @@ def command(
     finally:
         reporter.close()
         shop.providers.close()
+    keep_retention(settings, shop, quiet=obj["quiet"])
     if as_json:
         say(json_line([outcome.as_json() for outcome in outcomes]))
     if is_first and not obj["quiet"] and any(outcome.ran for outcome in outcomes):
