@@ -5,12 +5,12 @@
 What one recording needs by contract (docs/format.md, *Writing*; docs/architecture.md, *One run*), and what `bare`
 does, in this order and without a check or a thought:
 
-- the log: its shard folder is made and named durably (1 sync), the opening syncs file and folder (2), 14 batches are
-  acknowledged one by one (14): `log.created`; how the run begins; for each stage `stage.started` before it begins and
-  `stage.succeeded` after it; `run.finished`; `log.sealed`;
+- the log: its shard folder is made and named durably (1 sync), the opening syncs file and folder (2), 14 batches
+  are acknowledged one by one (14): `log.created`; how the run begins; for each stage `stage.started` before it
+  begins and `stage.succeeded` after it; `run.finished`; `log.sealed`;
 - the head beside the log: the file and its name (2);
 - the pipeline's folder is named durably (1), so is its salt (2);
-- for each of the five stages: two folders are named durably (2), a file is synced, renamed, and its name synced (2).
+- for each of the five stages: two folders are named durably (2), a file is synced, renamed, its name synced (2).
 
 Those are 42 syncs. A batch's first recordings also sync what lies above, once per process: not counted. Ours is the
 same in one process, `look`, `run` and delivery, with stages that store a few bytes, and all that it computes. Both

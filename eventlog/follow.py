@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from attrs import define, field
 
 from eventlog.errors import LogError
 from eventlog.reader import Scanner, Tail
-from eventlog.record import GENESIS_PREV, Record
+from eventlog.record import GENESIS_PREV, Record, is_name
 from eventlog.storage import Signature
 from eventlog.store import Store
 
@@ -56,10 +56,13 @@ class Follower:
         self._newest = newest
         self._places: dict[str, _Place] = {}
 
-    def poll(self) -> list[Record]:
+    def poll(self, changed: Collection[str] | None = None) -> list[Record]:
         """Return the records that are new since the last poll; never waits, never raises for a damaged log.
 
         A log that can't be read just now has no news; what it holds is shown when it can be read again.
+
+        Args:
+            changed: look only at these of the logs that are followed; None: at all.
 
         Returns:
             Those of one log by seq, those of several merged by time.
@@ -67,22 +70,54 @@ class Follower:
         Raises:
             LogStorageError: the disk can't list the logs.
         """
-        names = self._store.pipelines() if self._pipelines is None else self._pipelines
-        news = list(heapq.merge(*map(self._readable_news, names), key=lambda record: record.time))
+        names = self._names(changed)
+        found = [news for news in map(self._readable_news, names) if news]
+        news = found[0] if len(found) == 1 else list(heapq.merge(*found, key=lambda record: record.time))
         self._newest = None
         return news
 
+    def _names(self, changed: Collection[str] | None) -> Iterable[str]:
+        if changed is None:
+            return self._store.pipelines() if self._pipelines is None else self._pipelines
+        if self._pipelines is None:
+            return filter(is_name, changed)
+        return (name for name in self._pipelines if name in changed)
+
     def _readable_news(self, pipeline: str) -> list[Record]:
-        place = self._places.setdefault(pipeline, _Place(self._seen.get(pipeline, 0)))
+        place = self._places.get(pipeline)
+        if place is None:
+            place = self._places[pipeline] = _Place(self._seen.get(pipeline, 0))
         before = place.signature
         try:
-            return self._news(pipeline, place)
+            news = self._appended(pipeline, place)
+            return self._news(pipeline, place) if news is None else news
         except LogError:
             place.signature = before
             return []
 
+    def _appended(self, pipeline: str, place: _Place) -> list[Record] | None:
+        """Return what was appended, and nothing else happened; None: look thoroughly. Short: somebody waits."""
+        before = place.signature
+        if before is None or self._newest is not None:
+            return None
+        grown = self._store.grown(pipeline, before, place.offset)
+        if grown is None:
+            return None
+        scanner = Scanner(pipeline, seq=place.seq, offset=place.offset, prev=place.prev)
+        records = list(scanner.feed(grown.data))
+        if scanner.offset != place.offset + len(grown.data):
+            return None
+        place.signature = grown.signature
+        place.seq, place.offset, place.prev = scanner.seq, scanner.offset, scanner.prev
+        news = [record for record in records if record.seq > place.floor and record.line_sha256 not in place.shown]
+        place.shown.update([record.line_sha256 for record in news])
+        return news
+
     def _news(self, pipeline: str, place: _Place) -> list[Record]:
         signature = self._store.signature(pipeline)
+        if signature is None:
+            # A new file may get the number of one that is gone.
+            place.seq, place.offset, place.prev = 0, 0, GENESIS_PREV
         if signature is None or signature == place.signature:
             return []
         replaced = place.signature is not None and signature.identity != place.signature.identity

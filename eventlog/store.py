@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from attrs import evolve, frozen
 
@@ -45,6 +45,13 @@ class LogView(Value):
 
     records: list[Record]
     verdict: Verdict
+
+
+class Grown(NamedTuple):
+    """What was appended to a log's file, and the file's signature from before it was read."""
+
+    signature: Signature
+    data: bytes
 
 
 class Reading:
@@ -179,6 +186,19 @@ class Store:
         place = self._place(pipeline)
         with self._reading(place):
             return self._storage.signature(place.log) or self._storage.signature(place.archive)
+
+    def grown(self, pipeline: str, before: Signature, offset: int) -> Grown | None:
+        """Return what stands behind an offset of the file that had this signature; None if that can't be told."""
+        path = Place(self.root, pipeline).log
+        try:
+            now = self._storage.signature(path)
+            if now is None or now.identity != before.identity or now.size_bytes < offset:
+                return None
+            if now.size_bytes == before.size_bytes and now.changed == before.changed:
+                return Grown(now, b"")
+            return Grown(now, b"".join(self._storage.pieces(path, offset)))
+        except OSError:
+            return None
 
     def findings(self, pipeline: str) -> list[str]:
         """Return, as sentences, what a thorough check finds beside the verdict of `read`; usually nothing.

@@ -9,7 +9,7 @@ import pytest
 
 from eventlog.follow import Follower
 from eventlog.store import Store
-from eventlog.watch import changes
+from eventlog.watch import _look, changes
 from proofs.simfs import SimDisk
 from tests.support.logs import PIPELINE, RUN, chain, store_on
 
@@ -155,7 +155,7 @@ for line in sys.stdin:
 
 @pytest.mark.slow
 def test_new_records_new_folders_and_a_root_that_comes_later_are_seen(tmp_path):
-    """How soon is measured in benchmarks/follow.py."""
+    """How soon is measured in benchmarks/tail.py."""
     store = Store(str(tmp_path / "later" / "logs"))
     follower, stop = Follower(store), threading.Event()
     steps = changes(store.root, stop=stop)
@@ -181,6 +181,93 @@ def test_waiting_ends_when_it_is_told_to_and_beats_while_nothing_happens(tmp_pat
         assert list(steps) == []
 
 
-def test_watchfiles_is_loaded_only_by_watching():
-    code = "import eventlog.follow, eventlog.watch, eventlog.store, sys; sys.exit('watchfiles' in sys.modules)"
+def test_what_watching_needs_is_loaded_only_by_watching():
+    code = "import eventlog.follow, eventlog.store, sys; sys.exit('ctypes' in sys.modules)"
     assert subprocess.call([sys.executable, "-c", code]) == 0
+
+
+on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere every log is looked at")
+
+
+def first_seen(steps, found):
+    """Return the first thing of a kind that is told; what is told of anything else is passed over."""
+    return next(told for told in steps if found(told))
+
+
+@pytest.fixture
+def root(tmp_path):
+    store = Store(str(tmp_path / "home" / "logs"))
+    for name in ("aa1", "bb1"):
+        store.open_writer(name, run=RUN, create=True).writer.close()
+    return tmp_path / "home" / "logs"
+
+
+@on_linux
+def test_only_the_logs_that_changed_are_named_whatever_else_lies_there(root):
+    steps = changes(str(root))
+    assert next(steps) is None
+    (root / "bb" / "bb1.head").write_text("no log")
+    with (root / "aa" / "aa1.jsonl").open("ab") as file:
+        file.write(b"x")
+    assert first_seen(steps, bool) == {"aa1"}
+    (root / "cc" / "dd").mkdir(parents=True)
+    (root / "cc" / "dd" / "cc1.2.jsonl").write_bytes(b"")
+    assert first_seen(steps, bool) == {"cc1.2"}
+
+
+@on_linux
+def test_a_log_that_is_deleted_or_becomes_another_file_is_named_and_does_not_end_the_watch(root):
+    steps, follower = changes(str(root)), Follower(Store(str(root)))
+    follower.poll(next(steps))
+    (root / "aa" / "aa1.jsonl").rename(root / "aa" / "aa1.jsonl.zst")
+    assert first_seen(steps, bool) == {"aa1"}
+    assert follower.poll({"aa1"}) == []
+    (root / "bb" / "bb1.jsonl").unlink()
+    assert follower.poll(first_seen(steps, bool)) == []
+    (root / "bb").rmdir()
+    Store(str(root)).open_writer("bb1", run=RUN, create=True)
+    assert first_seen(steps, bool) == {"bb1"}
+    assert [record.pipeline for record in follower.poll({"bb1"})] == ["bb1"]
+
+
+@on_linux
+def test_where_the_system_lost_changes_every_log_is_looked_at(root):
+    steps = changes(str(root))
+    assert next(steps) is None
+    fds = [os.open(path, os.O_WRONLY | os.O_APPEND) for path in root.glob("*/*.jsonl")]
+    with open("/proc/sys/fs/inotify/max_queued_events") as file:
+        held = int(file.read())
+    for number in range(held + 2):
+        os.write(fds[number % 2], b"x")
+    for fd in fds:
+        os.close(fd)
+    assert first_seen(steps, lambda told: not told) is None
+
+
+@on_linux
+@pytest.mark.parametrize("above", [False, True], ids=["itself", "with what it lies in"])
+def test_a_root_that_is_replaced_is_watched_again(root, above):
+    steps = changes(str(root), idle_s=0.01)
+    assert next(steps) is None
+    old = root.parent if above else root
+    old.rename(old.with_name("old"))
+    Store(str(root)).open_writer("aa2", run=RUN, create=True)
+    assert first_seen(steps, lambda told: told is None) is None
+    with (root / "aa" / "aa2.jsonl").open("ab") as file:
+        file.write(b"x")
+    assert first_seen(steps, bool) == {"aa2"}
+
+
+def test_where_nothing_tells_every_log_is_looked_at_again_and_again(root):
+    steps = _look(str(root), 0.01, threading.Event())
+    assert [next(steps), next(steps)] == [None, None]
+    root.rename(root.with_name("old"))
+    assert list(steps) == []
+
+
+def test_of_logs_that_are_not_followed_no_change_is_looked_at(root):
+    store = Store(str(root))
+    follower = Follower(store, ["aa1"])
+    assert follower.poll({"bb1", "../aa1"}) == []
+    assert [record.pipeline for record in follower.poll({"aa1"})] == ["aa1"]
+    assert [record.pipeline for record in Follower(store).poll({"bb1", "../aa1", ""})] == ["bb1"]

@@ -24,7 +24,7 @@ AUDIO = frozenset({"av", "pydub", "soundfile", "soxr", "webrtcvad"})
 SPEECH = frozenset({"ctranslate2", "faster_whisper", "httpx2", "openai", "pocketsphinx", "requests"})
 SPEECH |= {"huggingface_hub", "pyannote", "torch"}
 DOCUMENTS = frozenset({"docx"})
-SYSTEM = frozenset({"backports", "msgspec", "platformdirs", "rich", "sqlite3", "tomlkit", "watchfiles"})
+SYSTEM = frozenset({"backports", "msgspec", "platformdirs", "rich", "sqlite3", "tomlkit"})
 CLIENTS = AUDIO | SPEECH | DOCUMENTS | SYSTEM
 """Libraries that have one door: exactly one file knows how they are called."""
 
@@ -32,7 +32,7 @@ HEAVY = CLIENTS - {"sqlite3"}
 """Imported inside functions only, so that importing our modules stays cheap."""
 
 PACKAGES = {
-    "eventlog": frozenset({"attrs", "backports", "msgspec", "orjson", "watchfiles"}),
+    "eventlog": frozenset({"attrs", "backports", "msgspec", "orjson"}),
     "projections": frozenset({"attrs", "orjson"}),
     "pipeline": frozenset({"attrs", "orjson", "numpy", "sqlite3"}) | AUDIO | SPEECH | DOCUMENTS,
     "cli": frozenset({"attrs", "orjson", "click", "rich", "platformdirs", "tomlkit"}),
@@ -121,8 +121,7 @@ def _one_way(found: Iterable[Import]) -> Iterator[str]:
 def _foreign(found: Iterable[Import]) -> Iterator[str]:
     for item in found:
         known = sys.stdlib_module_names | PACKAGES[item.package] | set(CHAIN)
-        only_watch = item.top == "watchfiles" and item.file.name != "watch.py"
-        if item.top not in known or only_watch:
+        if item.top not in known:
             yield item.breaks(f"{item.file} may not import this")
 
 
@@ -177,7 +176,6 @@ def test_starting_any_command_loads_no_heavy_library():
 
 def test_a_tree_without_violations_passes(tmp_path):
     plant(tmp_path, "projections/plan.py", "import hashlib\nfrom eventlog.values import Value\nimport orjson")
-    plant(tmp_path, "eventlog/watch.py", "def wait():\n    import watchfiles")
     plant(tmp_path, "pipeline/audio.py", "if TYPE_CHECKING:\n    import av\ndef decode():\n    import av, numpy")
     plant(tmp_path, "cli/main.py", "import click\nfrom pipeline import runner\nfrom . import options")
     assert violations(tmp_path) == []
@@ -195,7 +193,6 @@ def test_a_tree_without_violations_passes(tmp_path):
         ("pipeline/runner.py", "TABLE = {'main': 'cli.main:Main'}", "one way"),
         ("eventlog/store.py", "if TYPE_CHECKING:\n    from projections import state", "one way"),
         ("eventlog/store.py", "import click", "may not import"),
-        ("eventlog/store.py", "def f():\n    import watchfiles", "may not import"),
         ("pipeline/runner.py", "import click", "may not import"),
         ("pipeline/runner.py", "import tests.support", "may not import"),
         ("cli/main.py", "def f():\n    import soundfile", "may not import"),

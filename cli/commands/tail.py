@@ -42,8 +42,8 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], follow: bool, li
     if follow:
         from eventlog.watch import changes
 
-        for _ in changes(store.root):
-            _show(follower.poll(), as_json=as_json)
+        for changed in changes(store.root):
+            _show(follower.poll(changed), as_json=as_json)
 
 
 def _show(records: Iterable[Record], *, as_json: bool) -> None:
