@@ -1,11 +1,12 @@
-"""Measures the conversion beside ffmpeg: wall time, CPU time, peak memory, size.
+"""Measures the conversion to 16 kHz FLAC beside its limit (reading the file) and its peers (ffmpeg, pydub).
 
-    python benchmarks/convert.py --corpus DIR [--hours 3] [--ffmpeg PATH] [--rounds 3] [--lossy] [--levels]
+    python -m benchmarks.convert [--minutes 5 | --hours 3] [--rounds 5] [--levels] [--json]
 
-The recordings are made from the real speech of the corpus (its folder may also stand in EVT_CORPUS), changed in
-level and order from one repetition to the next. Every conversion runs in a process of its own; the programs take
-turns, and the medians are shown. `--lossy` also measures an hour of MP3, AAC and Opus, encoded by that ffmpeg;
-`--levels` compares FLAC's compression levels. Numbers hold only against each other, in one table.
+`measure` returns seconds of wall time, medians of turns; `_cpu_s` are seconds of computing time, `_mib` is memory,
+`_db` the level of what a tone of 11 kHz leaves behind, which 16 kHz can't hold. The recordings are the samples of
+this repository, changed in level and order from one repetition to the next: `mono` and `room` (two microphones) are
+WAVs at 48 kHz, the others are encoded by that ffmpeg. `ours` is a conversion as runs do it, by a child of a server;
+`alone` is one with the start of Python and the server. Figures hold only against each other, in one run.
 """
 
 from __future__ import annotations
@@ -13,190 +14,233 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 RATE_HZ = 48_000
-SPEECH = ("jfk_16k_mono.wav", "three_speakers.wav", "pyannote_sample/sample.wav", "quilter.wav")
+TONE_HZ = 11_000
+AT_MOST_S = 85.0
+LOSSY = {"mp3": ["-b:a", "96k"], "m4a": ["-b:a", "96k"], "opus": ["-b:a", "32k"]}
 
-OURS = """
+ALONE = """
 import sys
 from pathlib import Path
-from pipeline.audio.convert import convert
-class Work:
-    def check(self): pass
-    def progress(self, done_s, total_s): pass
-convert(Path(sys.argv[1]), Path(sys.argv[2]), work=Work())
+from pipeline.audio.sandbox.client import convert
+from benchmarks.convert import Unwatched
+convert(Path(sys.argv[1]), Path(sys.argv[2]), work=Unwatched())
 """
-IMPORTS = "import av, numpy, soundfile, soxr, pipeline.audio.convert"
-Command = Callable[[Path, Path], list[str]]
+PEAK = """
+import sys
+from pathlib import Path
+import av, numpy, soundfile, soxr
+from pipeline.audio.convert import convert
+from benchmarks.convert import Unwatched
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+before = peak()
+convert(Path(sys.argv[1]), Path(sys.argv[2]), work=Unwatched())
+print((peak() - before) / 1024)
+"""
+Run = Callable[[Path, Path], None]
 
 
-def ours(source: Path, folder: Path) -> list[str]:
-    return [sys.executable, "-c", OURS, str(source), str(folder)]
+class Unwatched:
+    """A watcher that neither watches nor stops."""
+
+    def check(self) -> None:
+        """Nobody stops it."""
+
+    def progress(self, done_s: float, total_s: float) -> None:
+        """Nobody watches it."""
 
 
-def ffmpeg(binary: str) -> Command:
-    """Return the command that does the same: mono mix, 16 kHz, s16, FLAC."""
+def ours(source: Path, folder: Path) -> None:
+    from pipeline.audio.sandbox.client import convert
 
-    def command(source: Path, folder: Path) -> list[str]:
-        form = ["-ac", "1", "-ar", "16000", "-sample_fmt", "s16"]
-        return [binary, "-v", "error", "-y", "-i", str(source), "-vn", *form, str(folder / "audio.flac")]
-
-    return command
+    convert(source, folder, work=Unwatched())
 
 
-def measure(command: list[str]) -> dict[str, float]:
-    """Run a command; return wall and CPU seconds, and peak resident memory in MiB."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"failed: {command[0]}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {
-        "wall_s": time.perf_counter() - started,
-        "cpu_s": used.ru_utime + used.ru_stime,
-        "peak_mib": used.ru_maxrss * unit / 2**20,
-    }
+def alone(source: Path, folder: Path) -> None:
+    subprocess.run([sys.executable, "-c", ALONE, source, folder], check=True, cwd=ROOT)
 
 
-def write_speech(corpus: Path, folder: Path, hours: float) -> dict[str, Path]:
-    """Write WAVs of varied speech at 48 kHz: mono, two microphones in a room, one speaker per channel."""
+def ffmpeg(source: Path, folder: Path) -> None:
+    form = ["-vn", "-ac", "1", "-ar", "16000", "-sample_fmt", "s16"]
+    subprocess.run([*_ffmpeg(), "-i", source, *form, folder / "audio.flac"], check=True)
+
+
+def pydub(source: Path, folder: Path) -> None:
+    program = (
+        "import sys, pydub; s = pydub.AudioSegment.from_wav(sys.argv[1]).set_channels(1).set_frame_rate(16000);"
+        "s.export(sys.argv[2], format='wav')"  # its FLAC is ffmpeg's
+    )
+    command = [sys.executable, "-W", "ignore", "-c", program, source, folder / "audio.wav"]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+
+
+def read_only(source: Path, folder: Path) -> None:
+    with source.open("rb", buffering=0) as file:
+        while file.read(2**20):
+            pass
+
+
+def measure(folder: Path, *, minutes: float = 5, rounds: int = 5, at_most_s: float = AT_MOST_S) -> dict[str, float]:
+    """Return the figures that the head of this file describes, by names like `mono_ours_s` and `mp3_ffmpeg_s`."""
+    sources = write_speech(folder, minutes)
+    sources |= {kind: encode(sources["mono"], kind, min(minutes, 60)) for kind in LOSSY}
+    figures = {"mono_memory_mib": _memory_mib(sources["mono"], folder)}
+    figures |= aliases_db(folder)
+    ours(sources["mono"], folder)  # starts the server
+    times: dict[str, list[float]] = {}
+    begun_s = time.monotonic()
+    for _ in range(rounds):
+        turns = [(kind, run) for kind in sources for run in _runs(kind)]
+        random.shuffle(turns)
+        for kind, run in turns:
+            wall_s, cpu_s = spent(run, sources[kind], folder)
+            times.setdefault(f"{kind}_{run.__name__}_s", []).append(wall_s)
+            times.setdefault(f"{kind}_{run.__name__}_cpu_s", []).append(cpu_s)
+        if time.monotonic() - begun_s > at_most_s / 2:
+            break
+    return figures | {name: median(found) for name, found in times.items()}
+
+
+def _runs(kind: str) -> list[Run]:
+    return [read_only, ours, ffmpeg, *([alone, pydub] if kind == "mono" else [])]
+
+
+def spent(run: Run, source: Path, folder: Path) -> tuple[float, float]:
+    """Run a conversion in a folder of its own; return its seconds of wall and of computing time, children's too."""
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        cpu_s, begun_s = _cpu_s(), time.perf_counter()
+        run(source, Path(out))
+        return time.perf_counter() - begun_s, _cpu_s() - cpu_s
+
+
+def _cpu_s() -> float:
+    """Return what this process, its children and those of the server have used."""
+    from pipeline.audio.sandbox.client import SERVER
+
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    total_s = sum(each.ru_utime + each.ru_stime for each in used)
+    if SERVER.pid is not None and sys.platform == "linux":
+        while Path(f"/proc/{SERVER.pid}/task/{SERVER.pid}/children").read_text():
+            time.sleep(0.001)  # its time counts once it is gone
+        ticks = Path(f"/proc/{SERVER.pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+        total_s += sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    return total_s
+
+
+def _memory_mib(source: Path, folder: Path) -> float:
+    """Return the peak of a conversion above what the libraries take once they are loaded."""
+    command = [sys.executable, "-c", PEAK, source, folder]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
+
+
+def aliases_db(folder: Path) -> dict[str, float]:
+    """Return how loud a tone of 11 kHz is after each conversion, against what it was."""
     import soundfile
 
-    rng = np.random.default_rng(1)
-    speech = load_speech(corpus)
-    total = int(hours * 3600 * RATE_HZ)
-    paths = {name: folder / f"{name}.wav" for name in ("mono", "room", "call")}
+    tone = 0.9 * np.sin(2 * np.pi * TONE_HZ * np.arange(10 * RATE_HZ) / RATE_HZ)
+    soundfile.write(folder / "tone.wav", tone, RATE_HZ)
+    levels = {}
+    for run in (ours, ffmpeg, pydub):
+        with tempfile.TemporaryDirectory(dir=folder) as out:
+            run(folder / "tone.wav", Path(out))
+            (made,) = Path(out).iterdir()
+            left = soundfile.read(made)[0][16_000:-16_000]  # its beginning is a click
+            levels[f"alias_{run.__name__}_db"] = 20 * np.log10(max(1e-9, float(np.std(left) / np.std(tone))))
+    return levels
+
+
+def write_speech(folder: Path, minutes: float) -> dict[str, Path]:
+    """Write WAVs of varied speech at 48 kHz: mono, and two microphones in a room."""
+    import soundfile
+
+    rng, speech = np.random.default_rng(1), load_speech()
+    total = int(minutes * 60 * RATE_HZ)
+    paths = {name: folder / f"{name}.wav" for name in ("mono", "room")}
     with (
-        soundfile.SoundFile(paths["mono"], "w", RATE_HZ, 1, "PCM_16") as mono,
-        soundfile.SoundFile(paths["room"], "w", RATE_HZ, 2, "PCM_16") as room,
-        soundfile.SoundFile(paths["call"], "w", RATE_HZ, 2, "PCM_16") as call,
+        soundfile.SoundFile(paths["mono"], "w", RATE_HZ, 1, "PCM_16", format="RF64") as mono,
+        soundfile.SoundFile(paths["room"], "w", RATE_HZ, 2, "PCM_16", format="RF64") as room,
     ):
         while mono.frames < total:
-            one, other = (np.roll(speech, int(rng.integers(len(speech)))) for _ in range(2))
-            one, other = (each[: total - mono.frames] * rng.uniform(0.3, 0.9) for each in (one, other))
+            one = np.roll(speech, int(rng.integers(len(speech))))[: total - mono.frames] * rng.uniform(0.3, 0.9)
             noise = rng.normal(0, 5e-4, (len(one), 2)).astype(np.float32)
             mono.write(one + noise[:, 0])
             room.write(np.stack([one, 0.8 * np.roll(one, 24)], axis=1) + noise)
-            call.write(np.stack([one, other], axis=1) + noise)
     return paths
 
 
-def load_speech(corpus: Path) -> np.ndarray:
+def load_speech() -> np.ndarray:
     import soundfile
     import soxr
 
-    parts = [soundfile.read(corpus / name, dtype="float32")[0] for name in SPEECH]
-    return np.clip(soxr.resample(np.concatenate(parts), 16_000, RATE_HZ), -1, 1)
+    parts = [soundfile.read(ROOT / "samples" / name, dtype="float32")[0] for name in ("jfk.wav", "quilter.wav")]
+    return np.clip(soxr.resample(np.concatenate(parts), 16_000, RATE_HZ), -1, 1).astype(np.float32)
 
 
-def encode(binary: str, wavs: list[Path]) -> list[Path]:
-    """Encode the first hour of each as MP3, AAC and Opus."""
-    encoded = []
-    for wav in wavs:
-        for end, options in {".mp3": ["-b:a", "96k"], ".m4a": ["-b:a", "96k"], ".opus": ["-b:a", "32k"]}.items():
-            encoded.append(wav.with_suffix(end))
-            command = [binary, "-v", "error", "-y", "-t", "3600", "-i", str(wav), *options, str(encoded[-1])]
-            subprocess.run(command, check=True)
+def encode(wav: Path, kind: str, minutes: float) -> Path:
+    encoded = wav.with_suffix(f".{kind}")
+    subprocess.run([*_ffmpeg(), "-t", str(60 * minutes), "-i", wav, *LOSSY[kind], encoded], check=True)
     return encoded
 
 
-def compare(sources: list[Path], programs: dict[str, Command], rounds: int) -> None:
-    """Print one table: each source by each program, in turns."""
-    print(
-        f"{'source':12} {'program':8} {'wall s':>8} {'cpu s':>8} {'peak MiB':>9} {'MB out':>7} {'wall ratio':>11}"
-    )
-    for source in sources:
-        runs: dict[str, list[dict[str, float]]] = {name: [] for name in programs}
-        for _ in range(rounds):
-            for name, command in programs.items():
-                runs[name].append(run_once(command, source))
-        report(source.name, {name: median_of(each) for name, each in runs.items()})
+def _ffmpeg() -> list[str]:
+    import imageio_ffmpeg
+
+    return [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y"]
 
 
-def run_once(command: Command, source: Path) -> dict[str, float]:
-    with tempfile.TemporaryDirectory(dir=source.parent) as out:
-        figures = measure(command(source, Path(out)))
-        figures["out_mb"] = sum(file.stat().st_size for file in Path(out).iterdir()) / 1e6
-    return figures
-
-
-def median_of(runs: list[dict[str, float]]) -> dict[str, float]:
-    return {key: median(run[key] for run in runs) for key in runs[0]}
-
-
-def report(source: str, figures: dict[str, dict[str, float]]) -> None:
-    peer_s = figures.get("ffmpeg", {}).get("wall_s")
-    for name, row in figures.items():
-        ratio = f"{row['wall_s'] / peer_s:11.2f}" if peer_s else f"{'not run':>11}"
-        print(
-            f"{source:12} {name:8} {row['wall_s']:8.2f} {row['cpu_s']:8.2f} {row['peak_mib']:9.0f} "
-            f"{row['out_mb']:7.1f} {ratio}",
-            flush=True,
-        )
-
-
-def compare_levels(wav: Path) -> None:
-    """Print time and size of libsndfile's FLAC at each level, for ten minutes at 16 kHz."""
+def print_levels(wav: Path) -> None:
+    """Print time and size of libsndfile's FLAC at each level."""
     import soundfile
     import soxr
 
     speech = soundfile.read(wav, frames=600 * RATE_HZ, dtype="float32")[0]
     samples = (soxr.resample(speech, RATE_HZ, 16_000) * 32767).astype(np.int16)
     for level in range(9):
-        path = wav.with_suffix(".flac")
-        started_s = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+        path, started_s = wav.with_suffix(".flac"), time.process_time()
         soundfile.write(path, samples, 16_000, "PCM_16", compression_level=level / 8)
-        cpu_s = resource.getrusage(resource.RUSAGE_SELF).ru_utime - started_s
-        print(f"flac level {level}: {cpu_s:.3f} s cpu, {path.stat().st_size} bytes", flush=True)
+        print(f"flac level {level}: {time.process_time() - started_s:.3f} s, {path.stat().st_size} bytes")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", type=Path, default=os.environ.get("EVT_CORPUS"))
-    parser.add_argument("--ffmpeg", help="the peer's binary; without it the peer is not run")
-    parser.add_argument("--hours", type=float, default=3.0)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--lossy", action="store_true")
-    parser.add_argument("--levels", action="store_true")
-    options = parser.parse_args()
-    if options.corpus is None:
-        print("not run: no corpus; name it with --corpus or EVT_CORPUS")
-        return
-    programs: dict[str, Command] = {"ours": ours}
-    if options.ffmpeg:
-        programs["ffmpeg"] = ffmpeg(options.ffmpeg)
-    else:
-        print("ffmpeg: not run (name its binary with --ffmpeg)")
-    run(options, programs)
-
-
-def run(options: argparse.Namespace, programs: dict[str, Command]) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        # In a process of its own: peak memory is inherited, and this one must stay smaller than what it measures.
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            wavs = pool.submit(write_speech, options.corpus, Path(scratch), options.hours).result()
-        base = measure([sys.executable, "-c", IMPORTS])
-        print(json.dumps({"imports_mib": round(base["peak_mib"]), "imports_s": round(base["wall_s"], 2)}))
-        compare(list(wavs.values()), programs, options.rounds)
-        if options.lossy and options.ffmpeg:
-            compare(encode(options.ffmpeg, [wavs["mono"], wavs["room"]]), programs, options.rounds)
-        if options.levels:
-            compare_levels(wavs["mono"])
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--hours", type=float, help="instead of minutes; the lossy ones last an hour at most")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--levels", action="store_true", help="compare FLAC's levels of compression instead")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    minutes = 60 * given.hours if given.hours else given.minutes
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory(prefix="evt-bench-") as folder:
+        if given.levels:
+            return print_levels(write_speech(Path(folder), 10)["mono"])
+        figures = measure(Path(folder), minutes=minutes, rounds=given.rounds, at_most_s=3600 if given.hours else 85)
+    if given.json:
+        print(json.dumps(figures))
+        return None
+    for name, value in sorted(figures.items()):
+        peer = figures.get(name.replace("_ours_", "_ffmpeg_")) if "_ours_" in name else None
+        print(
+            f"{name:24} {value:10.3f}"
+            + (f"  {value / peer:.2f} of ffmpeg's" if peer and "alias" not in name else "")
+        )
+    return None
 
 
 if __name__ == "__main__":

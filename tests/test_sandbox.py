@@ -118,8 +118,8 @@ def children_of(pid: int) -> set[int]:
 
 
 def server_pid() -> int:
-    assert client.SERVER._process is not None
-    return client.SERVER._process.pid
+    assert client.SERVER.pid is not None
+    return client.SERVER.pid
 
 
 def is_gone(pid: int) -> bool:
@@ -457,7 +457,7 @@ from pathlib import Path
 from pipeline.audio.sandbox import client
 class Tells:
     def check(self): pass
-    def progress(self, done_s, total_s): print(client.SERVER._process.pid, flush=True)
+    def progress(self, done_s, total_s): print(client.SERVER.pid, flush=True)
 client.convert(Path(sys.argv[1]), Path(sys.argv[2]), work=Tells())
 """
 

@@ -17,6 +17,8 @@ from pipeline.audio.source import Facts, Findings, bounded
 from pipeline.errors import SourceRejectedError
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from av import AudioFrame, AudioStream
     from av.container import InputContainer
     from numpy.typing import NDArray
@@ -94,6 +96,7 @@ class Container:
         self._stream = stream
         self.findings = Findings()
         self.facts = _facts(container, stream)
+        self._is_unclocked = self.facts.container in UNCLOCKED
 
     def blocks(self) -> Iterator[Block]:
         """Yield the sound in blocks; damage and a missing end become warnings."""
@@ -131,35 +134,42 @@ class Container:
                 continue
             yield from frames
 
-    def _uniform(self, frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
-        """Bring all frames to one form: broadcasts switch between stereo and 5.1 as they go."""
+    def _uniform(self, frames: Iterator[AudioFrame]) -> Iterator[tuple[AudioFrame, int | None]]:
+        """Bring all frames to one form: broadcasts switch between stereo and 5.1 as they go.
+
+        Yields:
+            A frame, and when it begins, in samples by the container's clock, if it has one.
+        """
         import av
 
         format_name, given, adapter = None, None, None
+        wanted, base = (self.facts.channels, self.facts.rate_hz), self._stream.time_base
         for frame in frames:
             format_name = format_name or frame.format.name
-            form = (frame.format.name, len(frame.layout.channels), frame.sample_rate)
-            if form == (format_name, self.facts.channels, self.facts.rate_hz):
-                yield frame
+            form = (frame.layout.nb_channels, frame.sample_rate)
+            if form == wanted and frame.format.name == format_name:
+                yield frame, self._time(frame, base)
                 continue
-            if form != given or adapter is None:
+            if (frame.format.name, *form) != given or adapter is None:
                 layout = self._stream.codec_context.layout
-                given, adapter = form, av.AudioResampler(format_name, layout, self.facts.rate_hz)
-            yield from adapter.resample(frame)
+                given, adapter = (frame.format.name, *form), av.AudioResampler(format_name, layout, wanted[1])
+            for adapted in adapter.resample(frame):
+                at = self._time(adapted, adapted.time_base)
+                adapted.time_base = base
+                yield adapted, at
 
-    def _clocked(self, frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
+    def _clocked(self, frames: Iterator[tuple[AudioFrame, int | None]]) -> Iterator[AudioFrame]:
         """Put silence where the clock says that sound is missing, and take the times off the frames."""
         clock = self._clock()
-        for frame in frames:
-            yield from _silence(frame, clock.missing_before(self._time(frame), frame.samples))
+        for frame, at in frames:
+            if missing := clock.missing_before(at, frame.samples):
+                yield from _silence(frame, missing)
             frame.pts = None  # the queue refuses times that aren't continuous
-            frame.time_base = self._stream.time_base
             yield frame
 
-    def _time(self, frame: AudioFrame) -> int | None:
-        """Return when a frame begins, in samples by the container's clock, if it has one."""
-        base = frame.time_base
-        if frame.pts is None or base is None or self.facts.container in UNCLOCKED:
+    def _time(self, frame: AudioFrame, base: Fraction | None) -> int | None:
+        """Return when a frame begins; its own `time_base`, the same for all, is slow to get."""
+        if frame.pts is None or base is None or self._is_unclocked:
             return None
         return frame.pts * base.numerator * self.facts.rate_hz // base.denominator
 

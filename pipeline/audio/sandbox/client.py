@@ -267,6 +267,11 @@ class _Server:
         """Start it now, so that what is forked off this process uses the same one."""
         self._started()
 
+    @property
+    def pid(self) -> int | None:
+        """Return its process id; None before it is started."""
+        return self._process.pid if self._process else None
+
     def exit_code(self) -> int | None:
         """Return how it ended by itself; None: it runs, was killed, or belongs to another process."""
         with self._lock:
