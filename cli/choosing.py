@@ -56,7 +56,7 @@ class Cursor(NamedTuple):
 
         import orjson
 
-        return base64.urlsafe_b64encode(orjson.dumps(self)).decode().rstrip("=")
+        return base64.urlsafe_b64encode(orjson.dumps(tuple(self))).decode().rstrip("=")
 
 
 class CursorError(ValueError):
