@@ -144,11 +144,14 @@ def test_a_log_that_nobody_touched_is_not_read_again(logs: Path, tmp_path: Path)
 
 def test_what_other_code_folded_is_not_believed(logs: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "index.sqlite")) as database:
-        for name, seen, columns in database.execute("SELECT name, seen, columns FROM folders").fetchall():
-            _, files = orjson.loads(seen)
-            other, wrong = listing.seen_by("other code", files), columns.replace(b"completed", b"compIeted")
-            values = (other, wrong, listing.sum_of(other, wrong), name)
-            database.execute("UPDATE folders SET seen = ?, columns = ?, columns_sum = ? WHERE name = ?", values)
+        query = "SELECT name, seen, columns, details FROM folders"
+        for name, seen, columns, details in database.execute(query).fetchall():
+            other = listing.seen_by("other code", orjson.loads(seen)[1])
+            wrong = columns.replace(b"completed", b"compIeted")
+            values = (other, wrong, listing.sum_of(other, wrong), listing.sum_of(other, details), name)
+            database.execute(
+                "UPDATE folders SET seen = ?, columns = ?, columns_sum = ?, details_sum = ? WHERE name = ?", values
+            )
         database.commit()
     assert listed(logs, tmp_path / "index.sqlite") == truth(logs)
 
