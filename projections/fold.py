@@ -128,10 +128,8 @@ class _Draft:
     def take(self, record: Record) -> None:
         """Let one more record have its effect."""
         self.last = record
-        self.created_at = self.created_at or record.time
-        if record.type.startswith("log."):
-            _store_event(self, record)
-            return
+        if self.created_at is None:
+            self.created_at = record.time
         try:
             event = ev.event_of(record)
         except ev.EventDataError as error:
@@ -154,7 +152,10 @@ class _Draft:
     def is_under_way(self, stage: str, number: int) -> bool:
         """Say whether this is the stage's last attempt, and has not ended."""
         attempts = self.attempts.get(stage)
-        return attempts is not None and attempts[-1].number == number and attempts[-1].status == STARTED
+        if attempts is None:
+            return False
+        last = attempts[-1]
+        return last.started.attempt == number and last.status == STARTED
 
     def _see(self, record: Record) -> None:
         self.seq = record.seq
@@ -163,17 +164,15 @@ class _Draft:
         self.sealed = record.type == SEALED
 
 
-def _store_event(state: _Draft, record: Record) -> None:
-    if record.type not in _LOSSES:
-        return
-    data = record.data
-    if record.type != RECOVERED or data.get("uncertain"):
-        state.losses.append(Loss(record.seq, record.type, str(data.get("file"))))
-
-
-def _unknown(state: _Draft, record: Record, event: None) -> None:
-    if all(name != record.type for _, name in state.unknown):
-        state.unknown.append((record.seq, record.type))
+def _told_by_others(state: _Draft, record: Record, event: None) -> None:
+    """The store's own records, and those of a type that this version does not know."""
+    if not record.type.startswith("log."):
+        if all(name != record.type for _, name in state.unknown):
+            state.unknown.append((record.seq, record.type))
+    elif record.type in _LOSSES:
+        data = record.data
+        if record.type != RECOVERED or data.get("uncertain"):
+            state.losses.append(Loss(record.seq, record.type, str(data.get("file"))))
 
 
 def _created(state: _Draft, record: Record, event: ev.PipelineCreated) -> None:
@@ -397,7 +396,7 @@ def _annotation_undone(state: _Draft, record: Record, event: ev.AnnotationUndone
 
 
 _EFFECTS: dict[type, Callable[[_Draft, Record, Any], object]] = {
-    type(None): _unknown,
+    type(None): _told_by_others,
     ev.PipelineCreated: _created,
     ev.PipelineForked: _forked,
     ev.InputSeen: _input_seen,
