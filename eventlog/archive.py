@@ -151,7 +151,7 @@ class Archiving:
             frame = pack(log, head)
         except BadFrameError as error:
             raise refusals.not_archived(self.place, str(error)) from None
-        if _contradiction(lambda: [frame], log) or sum(map(len, unpack(lambda: [frame]))) != len(log):
+        if _contradiction(lambda: [frame], log, whole=True):
             raise refusals.not_archived(self.place, "it would not come back byte for byte; see `evt validate`")
         return frame
 
@@ -214,8 +214,8 @@ def _behind(offset: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
         offset = max(0, offset - len(piece))
 
 
-def _contradiction(read: Callable[[], Iterable[bytes]], log: bytes) -> str:
-    """Return what speaks against an archive being of the beginning of a log, as a clause; empty if nothing does."""
+def _contradiction(read: Callable[[], Iterable[bytes]], log: bytes, *, whole: bool = False) -> str:
+    """Return what speaks against an archive being of a log or (not `whole`) its beginning; empty: nothing."""
     at = 0
     try:
         for piece in unpack(read):
@@ -224,7 +224,7 @@ def _contradiction(read: Callable[[], Iterable[bytes]], log: bytes) -> str:
             at += len(piece)
     except BadFrameError as error:
         return f"is damaged: {error}"
-    return ""
+    return "holds only a part of the log" if whole and at < len(log) else ""
 
 
 def _sha256(pieces: Iterable[bytes]) -> bytes:

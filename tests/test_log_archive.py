@@ -538,45 +538,76 @@ def test_readers_see_the_whole_log_while_it_goes_to_and_fro_and_grows(tmp_path: 
 
 
 CHILD = """
-import sys
-from eventlog.errors import LogLockedError, NotArchivedError
+import os, signal, sys
+from eventlog.storage import PosixStorage
 from eventlog.store import Store
-store = Store(sys.argv[1], unsafe_fs=True)
-print("ready", flush=True)
+
+left = int(sys.argv[3])
+
+def dying(name):
+    def step(self, *arguments):
+        global left
+        left -= 1
+        if left == 0:
+            if name == "write_new":
+                with open(arguments[0], "wb") as file:
+                    file.write(arguments[1][: len(arguments[1]) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return getattr(PosixStorage, name)(self, *arguments)
+    return step
+
+names = ("write_new", "rename", "sync_dir", "unlink")
+storage = type("Dying", (PosixStorage,), {name: dying(name) for name in names})()
+store = Store(sys.argv[1], storage=storage, unsafe_fs=True)
 while True:
-    try:
-        store.archive(sys.argv[2])
-        store.unarchive(sys.argv[2])
-    except (LogLockedError, NotArchivedError):
-        pass
+    store.unarchive(sys.argv[2])
+    store.archive(sys.argv[2])
+    if left > 0:
+        break
 """
 
 
+def child_of(root: Path, steps: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", CHILD, str(root), PIPELINE, str(steps)], stderr=subprocess.PIPE)
+
+
 @pytest.mark.slow
-def test_killed_in_the_middle_again_and_again_nothing_is_lost(tmp_path: Path) -> None:
-    """Real processes, kill -9, while another writer opens the log now and then."""
+def test_killed_at_each_step_of_archiving_and_of_putting_back_nothing_is_lost(tmp_path: Path) -> None:
+    """Real processes, kill -9, half a temporary file among what they leave; the next process goes on from there."""
     store = Store(str(tmp_path), unsafe_fs=True)
-    log = sealed(store, 400)
-    rng = random.Random(5)
-    away = beside = 0
-    for number in range(25):
-        child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path), PIPELINE], stdout=subprocess.PIPE)
-        assert child.stdout is not None
-        child.stdout.readline()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(rng.random() * 0.05)
-        child.kill()
-        child.wait()
-        child.stdout.close()
+    log = sealed(store, 50)
+    store.archive(PIPELINE)
+    left = set()
+    for step in range(1, 40):
+        child = child_of(tmp_path, step)
+        _, error = child.communicate()
         assert read(store) == log
-        away += store.is_archived(PIPELINE)
-        beside += len(list(tmp_path.glob("*/*.jsonl*"))) > 1
-        if number % 5 == 4:
-            go_on(store)
-            log = read(store)
-    assert store.read(PIPELINE).verdict.tail is Tail.CLEAN
-    assert away
-    assert beside
+        left.add(tuple(sorted(path.name.removeprefix(PIPELINE) for path in tmp_path.glob("*/*"))))
+        if child.returncode == 0:
+            break
+        assert child.returncode == -9, error
+        go_on(store)
+        log = read(store)
+        store.archive(PIPELINE)
+    assert child.returncode == 0
+    assert step > 10
+    assert {"".join(names) for names in left} >= {".head.jsonl.zst", ".head.jsonl.jsonl.zst", ".head.jsonl"}
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_nothing_is_lost(tmp_path: Path) -> None:
+    store = Store(str(tmp_path), unsafe_fs=True)
+    log = sealed(store, 200)
+    rng = random.Random()
+    for _ in range(10):
+        child = child_of(tmp_path, -1)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(0.1 + rng.random() * 0.1)
+        child.kill()
+        child.communicate()
+        assert read(store) == log
+    go_on(store)
+    assert read(store).startswith(log)
 
 
 def test_an_opening_that_waits_for_an_archiving_goes_on_behind_it(real: Store, tmp_path: Path) -> None:

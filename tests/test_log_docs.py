@@ -2,15 +2,19 @@
 
 import hashlib
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from backports.zstd import get_frame_info
 
 from eventlog import record
+from eventlog.packing import pack
 from eventlog.reader import Head, Tail, scan
 from tests.test_log_reader import ROWS
 
+DICTIONARIES = Path(record.__file__).parent / "dictionaries"
 DOCS = Path(__file__).parent.parent / "docs"
 FORMAT = (DOCS / "format.md").read_text()
 
@@ -54,6 +58,25 @@ def test_every_row_of_the_decision_table_is_tested():
     rows = re.findall(r"^\| ([a-z ]+) \| .* \| ([A-Z]+) \|$", table, re.MULTILINE)
     tested = {(row[0], row[3].name) for row in ROWS if row[0] != "replaced"}
     assert set(rows) == tested
+
+
+UNARCHIVE = next(block for block in blocks(FORMAT, "sh") if "unarchive.sh" in block)
+
+
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed")
+@pytest.mark.parametrize("damage", [False, True])
+def test_the_shell_gets_a_log_out_of_its_archive(tmp_path, damage):
+    archive = tmp_path / "log.jsonl.zst"
+    log = EXAMPLE
+    archive.write_bytes(pack(log, Head.from_bytes(blocks(FORMAT, "json")[0].encode())))
+    dictionary = DICTIONARIES / f"{get_frame_info(archive.read_bytes()).dictionary_id}.zdict"
+    if damage:
+        archive.write_bytes(archive.read_bytes()[:-1] + b"!")
+    script = tmp_path / "unarchive.sh"
+    script.write_text(UNARCHIVE)
+    done = subprocess.run(["sh", script, archive, dictionary], capture_output=True, check=False)
+    assert (done.stdout == log) or damage
+    assert bool(done.stderr) == damage
 
 
 @pytest.fixture
