@@ -56,7 +56,7 @@ def measure(folder: Path) -> dict[str, float]:
         }
         for name, way in ways.items():
             figures[f"{name}, {size} records"] = len(log) / len(way())
-        ways["unpack"] = lambda frame=frame: b"".join(unpack(lambda: [frame]))  # type: ignore[misc]
+        ways["unpack"] = lambda frame=frame: b"".join(unpack([frame]))  # type: ignore[misc]
         assert ways["unpack"]() == log
         for name, megabytes_s in _speeds(ways, len(log)).items():
             figures[f"{name} speed, {size} records"] = megabytes_s

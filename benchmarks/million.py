@@ -1,10 +1,10 @@
-"""Whether 256 folders are enough for the logs and files of a million recordings; takes minutes and a million inodes.
+"""Whether 256 folders are enough for the logs and files of a million recordings; it takes minutes.
 
     python -m benchmarks.million [FOLDER]
 
 Small files are put into one folder, into 256 by the first two digits of their names, and into 65,536 by the first
-four. Then all are listed with size and times, as `evt list` does, single ones are looked up, and some are made as the
-store makes a log. What counts is how the cost of one file grows with their number.
+four. Then all are listed with size and times, as `evt list` does, single ones are looked up, and some are made as
+the store makes a log. What counts is how the cost of one file grows with their number.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def log_pieces(storage: Storage, place: Place, offset: int = 0) -> Iterator[byte
             yield from storage.pieces(place.log, offset)
             return
         with contextlib.suppress(FileNotFoundError):
-            yield from _behind(offset, unpack(lambda: storage.pieces(place.archive)))
+            yield from _behind(offset, unpack(storage.pieces(place.archive)))
             return
         if storage.signature(place.log) is None and storage.signature(place.archive) is None:
             break
@@ -58,7 +58,7 @@ def archive_findings(storage: Storage, place: Place) -> list[str]:
     if storage.signature(place.archive) is None or storage.signature(place.log) is None:
         return []
     log = b"".join(storage.pieces(place.log))
-    problem = _contradiction(lambda: storage.pieces(place.archive), log)
+    problem = _contradiction(storage.pieces(place.archive), log)
     return [f"{place.archive} lies beside the log and {problem}."] if problem else []
 
 
@@ -104,7 +104,7 @@ class Archiving:
             if self.storage.signature(self.place.log) is None:
                 file.drop_cache()
                 try:
-                    log = b"".join(unpack(file.pieces))
+                    log = b"".join(unpack(file.pieces()))
                 except BadFrameError as error:
                     raise refusals.archive_damaged(self.place, str(error)) from None
                 self._write(self.place.log, log)
@@ -151,7 +151,7 @@ class Archiving:
             frame = pack(log, head)
         except BadFrameError as error:
             raise refusals.not_archived(self.place, str(error)) from None
-        if _contradiction(lambda: [frame], log, whole=True):
+        if _contradiction([frame], log, whole=True):
             raise refusals.not_archived(self.place, "it would not come back byte for byte; see `evt validate`")
         return frame
 
@@ -167,7 +167,7 @@ class Archiving:
             yield None
             return
         with contextlib.closing(file):
-            if problem := _contradiction(file.pieces, log):
+            if problem := _contradiction(file.pieces(), log):
                 raise refusals.two_logs(self.place, problem)
             yield file
 
@@ -214,11 +214,11 @@ def _behind(offset: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
         offset = max(0, offset - len(piece))
 
 
-def _contradiction(read: Callable[[], Iterable[bytes]], log: bytes, *, whole: bool = False) -> str:
+def _contradiction(frame: Iterable[bytes], log: bytes, *, whole: bool = False) -> str:
     """Return what speaks against an archive being of a log or (not `whole`) its beginning; empty: nothing."""
     at = 0
     try:
-        for piece in unpack(read):
+        for piece in unpack(frame):
             if not log.startswith(piece, at):
                 return "holds something else than the log does"
             at += len(piece)

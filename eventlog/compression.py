@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LEVEL = 1
 """Of zstd. Source: benchmarks/archive.py; higher levels are slower and make logs hardly smaller."""
-DICTIONARY = 2120543504
+DICTIONARY = 1814873993
 """Id of the dictionary for new frames; benchmarks/dictionary.py made it. All that were ever used stay there."""
 RATIO_MAX = 256
 """Content is at most so many times as long as its frame, and a mebibyte more; real logs have 6 to 10."""
@@ -46,7 +46,9 @@ def compress(content: bytes) -> bytes:
         CompressionParameter.checksum_flag: 1,
         CompressionParameter.dict_id_flag: 1,
     }
-    frame = compress(content, options=options, zstd_dict=_dictionary(DICTIONARY))
+    dictionary = _dictionary(DICTIONARY)
+    # Digested, it is prepared only once: small logs are compressed twice as fast.
+    frame = compress(content, options=options, zstd_dict=dictionary and dictionary.as_digested_dict)
     _require_plausible(len(content), len(frame))
     return frame
 
@@ -54,7 +56,7 @@ def compress(content: bytes) -> bytes:
 def decompress(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the content of a frame that comes in pieces, a mebibyte at a time.
 
-    What is yielded is only right if nothing is raised in the end: the checksum comes last.
+    Nothing vouches for what is yielded before the end: the checksum comes last.
 
     Raises:
         BadFrameError: it is not a frame of ours, not whole, something follows it, or it holds too much.

@@ -1,20 +1,21 @@
 """A log ↔ the bytes of its archive: docs/format.md, *Archived logs*. Values in, values out.
 
-What can be computed from the rest is left out: each line's `prev` and `sum`, half of what can't be compressed. The
-last line's hash stands in front, so that no byte of an archive is unguarded.
+Each line's `prev` is left out: it is the hash of the line before, and most of what can't be compressed. Each line's
+`sum`, which covers `prev` too, stays and vouches for all lines up to it, so that no damage gives another record.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from eventlog.compression import BadFrameError, compress, decompress
 from eventlog.reader import Head
 from eventlog.record import GENESIS_PREV, LINE_BYTES_MAX
 
-_LEFT_OUT_BYTES = len(',"prev":"","sum":""}') + 64 + 16
-"""What each line ends in."""
+_END_BYTES = len(',"sum":""}') + 16
+"""What each line ends in: `sum`, and before it `prev`."""
+_PREV_BYTES = len(',"prev":""') + 64
 
 
 def pack(log: bytes, head: Head) -> bytes:
@@ -23,42 +24,35 @@ def pack(log: bytes, head: Head) -> bytes:
     Raises:
         BadFrameError: the log is of no usual shape, and its archive would be refused.
     """
-    bodies = [line[:-_LEFT_OUT_BYTES] for line in log.split(b"\n")[:-1]]
-    return compress(b"%b%b}\n" % (head.to_bytes(), b"}\n".join(bodies)))
+    bodies = [line[: -_PREV_BYTES - _END_BYTES] + line[-_END_BYTES:] for line in log.split(b"\n")[:-1]]
+    return compress(b"%b%b\n" % (head.to_bytes(), b"\n".join(bodies)))
 
 
-def unpack(read: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
-    """Yield the log of an archive in pieces of whole lines; what `read` gives is gone through twice.
-
-    Once to see that it is undamaged, since the checksum comes last, then to unpack it. So it is never held whole.
+def unpack(frame: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the log of an archive, whose bytes come in pieces, as pieces of whole lines. It is never held whole.
 
     Raises:
-        BadFrameError: it is damaged, or no archive. Nothing was yielded then, unless damage hit upon the checksum.
+        BadFrameError: it is damaged, or no archive. What was yielded before is the beginning of the log.
     """
-    for _ in decompress(read()):
-        pass
     head, seq, prev = None, 0, GENESIS_PREV
-    for lines in _lines(decompress(read())):
+    for lines in _lines(decompress(frame)):
         if head is None:
             head = Head.from_bytes(lines.pop(0) + b"\n")
-        log, prev = _complete(lines, prev)
-        seq += len(lines)
-        yield log
+        whole: list[bytes] = []
+        for line in lines:
+            begin = b'%b,"prev":"%b"' % (line[:-_END_BYTES], prev.encode())
+            digest = hashlib.sha256(begin)
+            end = b',"sum":"%b"}' % digest.hexdigest()[:16].encode()
+            if line[-_END_BYTES:] != end:
+                yield b"".join(whole)
+                raise BadFrameError(f"record {seq + len(whole) + 1} was changed, or one before it")
+            digest.update(end + b"\n")
+            prev = digest.hexdigest()
+            whole.append(begin + end + b"\n")
+        seq += len(whole)
+        yield b"".join(whole)
     if head != Head(seq, prev):
         raise BadFrameError("it does not hold what its first line says")
-
-
-def _complete(lines: Sequence[bytes], prev: str) -> tuple[bytes, str]:
-    """Return lines of the log with what was left out of them, and the hash of the last one."""
-    whole = []
-    for line in lines:
-        begin = b'%b,"prev":"%b"' % (line[:-1], prev.encode())
-        digest = hashlib.sha256(begin)
-        end = b',"sum":"%b"}\n' % digest.hexdigest()[:16].encode()
-        digest.update(end)
-        prev = digest.hexdigest()
-        whole.append(begin + end)
-    return b"".join(whole), prev
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:

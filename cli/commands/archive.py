@@ -51,7 +51,7 @@ def command(
     undo: bool,
     as_json: bool,
 ) -> int:
-    """Compress the logs of finished pipelines, about seven times smaller; without an ID, all of the home.
+    """Compress the logs of finished pipelines, six to eight times smaller; without an ID, all of the home.
 
     Every command reads an archived log as before, and `evt run`, `edit` or `speakers` unpack it when they have
     something to write. The log is checked before; it is deleted only when its archive was read back and is the
