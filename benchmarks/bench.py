@@ -29,7 +29,7 @@ ALONE = """
 import json, sys
 from importlib import import_module
 from pathlib import Path
-figures = import_module("benchmarks." + sys.argv[1]).measure(Path(sys.argv[2]))
+figures = import_module("benchmarks." + sys.argv[1]).measure(Path(sys.argv[2]), **json.loads(sys.argv[4]))
 Path(sys.argv[3]).write_text(json.dumps(figures))
 """
 
@@ -79,7 +79,8 @@ def run(module: str, folder: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=folder, prefix=f"bench-{module}-") as scratch:
         own, answer = Path(scratch) / "own", Path(scratch) / "figures.json"
         own.mkdir()
-        command = [sys.executable, "-c", ALONE, module, str(own), str(answer)]
+        options = json.dumps(dict(MODULES[module].options))
+        command = [sys.executable, "-c", ALONE, module, str(own), str(answer), options]
         try:
             done = subprocess.run(command, cwd=ROOT, timeout=TIMEOUT_S, stdout=sys.stderr, check=False)
             error = f"it ended with exit code {done.returncode}"

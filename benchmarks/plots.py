@@ -125,7 +125,7 @@ PLOTS = (
         "Commands in a home that grows",
         "ms",
         "pipelines",
-        ("list, index gone", "list", "lookup"),
+        ("list, index gone", "list", "look up first digits", "look up an id"),
     ),
     Plot(
         "records",

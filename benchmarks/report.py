@@ -75,11 +75,11 @@ def verdict(goal: Goal, value: float | None) -> str:
 def figures(results: Results) -> str:
     """Return a table for each module: every figure."""
     parts = []
-    for module, unit in MODULES.items():
+    for module, about in MODULES.items():
         if module == "growth" or not (found := figures_of(results, module)):
             continue
         rows = [(name, number(value)) for name, value in found.items()]
-        parts.append(f"### `python -m benchmarks.{module}`\n\n{table([('variant', unit), *rows])}")
+        parts.append(f"### `python -m benchmarks.{module}`\n\n{table([('variant', about.unit), *rows])}")
     return "\n\n".join(parts)
 
 

@@ -1,14 +1,13 @@
 """CPU time of starting evt, beside `python -c "import click, orjson, attrs"` in the same run.
 
-usage: python benchmarks/start.py [--rounds 15]
+    python -m benchmarks.start
 
-Goals: --help ≤ 1.1, list ≤ 1.3, replay ≤ 1.5 of that import. Medians of the ratios
-within a round, in which all take turns; and the best time of each, since noise only ever adds.
+`measure` returns ms of processor time of a whole process, user and system: medians of rounds in turns.
 """
 
 from __future__ import annotations
 
-import argparse
+import json
 import os
 import resource
 import statistics
@@ -17,42 +16,35 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.turns import on_disk
+
 ROOT = Path(__file__).resolve().parents[1]
 EVT = str(Path(sys.executable).with_name("evt"))
+ROUNDS = 21
 
 
-def main() -> None:
-    """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory(prefix="evt-start-") as folder:
-        script = str(ROOT / "samples" / "demo.toml")
-        base = [EVT, "--home", f"{folder}/home"]
-        sample = str(ROOT / "samples" / "jfk.wav")
-        engines = ["--diarizer", f"script:{script}", "--transcriber", f"script:{script}"]
-        subprocess.run([*base, "run", sample, "-o", folder, *engines], capture_output=True, check=False)
-        subprocess.run([*base, "run", sample, "-o", folder], capture_output=True, check=True)
-        commands = {
-            "import click, orjson, attrs": [sys.executable, "-c", "import click, orjson, attrs"],
-            "evt --help": [EVT, "--help"],
-            "evt list": [*base, "list"],
-            "evt replay": [*base, "replay", "jfk.wav"],
-            "evt replay --json": [*base, "replay", "jfk.wav", "--json"],
-            "evt run (nothing to do)": [*base, "run", sample, "-o", folder],
-        }
-        times: dict[str, list[float]] = {name: [] for name in commands}
-        for command in commands.values():
-            cpu_s(command)
-        for _ in range(rounds):
-            for name, command in commands.items():
-                times[name].append(cpu_s(command))
-    limits = times["import click, orjson, attrs"]
-    print(f"{'command':<30}{'CPU ms':>10}{'ratio':>8}{'ratio of the best':>20}")
-    for name, found in times.items():
-        ratio = statistics.median(one / limit for one, limit in zip(found, limits, strict=True))
-        best = min(found) / min(limits)
-        print(f"{name:<30}{statistics.median(found) * 1000:>10.0f}{ratio:>8.2f}{best:>20.2f}")
+def measure(folder: Path) -> dict[str, float]:
+    """Return ms: the import that is the limit, and commands of evt on a home of one pipeline."""
+    script, sample = str(ROOT / "samples" / "demo.toml"), str(ROOT / "samples" / "jfk.wav")
+    base, out = [EVT, "--home", str(folder / "home")], str(folder / "out")
+    engines = ["--diarizer", f"script:{script}", "--transcriber", f"script:{script}"]
+    subprocess.run([*base, "run", sample, "-o", out, *engines], capture_output=True, check=False)
+    subprocess.run([*base, "run", sample, "-o", out], capture_output=True, check=True)
+    commands = {
+        "import click, orjson, attrs": [sys.executable, "-c", "import click, orjson, attrs"],
+        "evt --help": [EVT, "--help"],
+        "evt list": [*base, "list"],
+        "evt replay": [*base, "replay", "jfk.wav"],
+        "evt replay --json": [*base, "replay", "jfk.wav", "--json"],
+        "evt run (nothing to do)": [*base, "run", sample, "-o", out],
+    }
+    for command in commands.values():
+        cpu_s(command)
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(ROUNDS):
+        for name, command in commands.items():
+            times[name].append(cpu_s(command))
+    return {name: statistics.median(found) * 1000 for name, found in times.items()}
 
 
 def cpu_s(command: list[str]) -> float:
@@ -66,4 +58,5 @@ def cpu_s(command: list[str]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory(dir=on_disk()) as scratch:
+        print(json.dumps(measure(Path(scratch)), indent=1))
