@@ -15,7 +15,6 @@ text { font: 13px system-ui, sans-serif; fill: #24292f }
 .title { font-weight: 600; font-size: 15px }
 .grid { stroke: #8c959f; stroke-opacity: .35 }
 .line { fill: none; stroke-width: 2 }
-.slope { stroke: #8c959f; stroke-dasharray: 5 5 }
 .c0 { stroke: #0969da; fill: #0969da } .c1 { stroke: #bc4c00; fill: #bc4c00 } .c2 { stroke: #1a7f37; fill: #1a7f37 }
 .c3 { stroke: #8250df; fill: #8250df } .line.c0, .line.c1, .line.c2, .line.c3 { fill: none }
 text.c0, text.c1, text.c2, text.c3 { stroke: none }
@@ -58,7 +57,7 @@ class Plot:
         across, up = Axis.over(xs, LEFT, WIDTH - RIGHT), Axis.over(ys, HEIGHT - BOTTOM, TOP)
         yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">'
         yield f"<title>{escape(self.title)}</title>\n<style>\n{STYLE}\n</style>"
-        yield f'<text class="title" x="{LEFT}" y="20">{escape(self.title)}</text>'
+        yield f'<text class="title" x="{LEFT}" y="20">{escape(self.title)}: {self.unit}</text>'
         for decade in across.decades():
             x = across.at(decade)
             yield f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
@@ -68,7 +67,6 @@ class Plot:
             yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
             yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{decade:,g}</text>'
         yield f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 10}" text-anchor="middle">{self.across}</text>'
-        yield f'<text x="{LEFT - 8}" y="{TOP - 6}" text-anchor="end">{self.unit}</text>'
         yield from self._lines(series, across, up)
 
     def _lines(self, series: Mapping[str, list[tuple[float, float]]], across: Axis, up: Axis) -> Iterator[str]:
@@ -123,14 +121,14 @@ PLOTS = (
     Plot(
         "pipelines",
         "Commands in a home that grows",
-        "ms",
+        "milliseconds",
         "pipelines",
         ("list, index gone", "list", "look up first digits", "look up an id"),
     ),
     Plot(
         "records",
         "Commands on a log that grows",
-        "ms",
+        "milliseconds",
         "records in the log",
         ("replay", "show", "open for writing", "append"),
     ),
