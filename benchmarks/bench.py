@@ -44,7 +44,7 @@ def main() -> int:
     modules = chosen(named.only)
     if not modules:
         parser.error(f"no row and no module is called {named.only!r}; there are {', '.join(MODULES)}")
-    folder = named.folder or on_disk()
+    folder = (named.folder or on_disk()).resolve()
     keep = named.json or (None if named.only else RESULTS)
     results = known(keep) if named.only else {"modules": {}}
     results["machine"] = machine(folder)
