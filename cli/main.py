@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -40,6 +43,19 @@ COMMANDS = {
 }
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Import without looking for garbage: what is imported stays, and is never looked through again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's file when the command is called; its help texts are above."""
 
@@ -51,7 +67,8 @@ class LazyGroup(click.Group):
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"cli.commands.{cmd_name}").command
+        with _no_collection():
+            command: click.Command = import_module(f"cli.commands.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

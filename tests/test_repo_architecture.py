@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve, frozen
 
+from eventlog.store import Store
+
 ROOT = Path(__file__).resolve().parent.parent
 
 CHAIN = ("eventlog", "projections", "pipeline", "cli")
@@ -172,6 +174,32 @@ def test_starting_any_command_loads_no_heavy_library():
     loaded = subprocess.check_output([sys.executable, "-c", program], text=True, cwd=ROOT).split()
     assert {"cli.commands.run", "attrs"} <= set(loaded)
     assert sorted({"numpy", *HEAVY} & set(loaded)) == []
+
+
+IDLE = {"rich", "asyncio", "subprocess", "concurrent", "ctypes", "multiprocessing", "numpy", "importlib.metadata"}
+READING = {
+    "--help": IDLE | {"attr", "orjson", "eventlog", "pipeline", "projections"},
+    "list": IDLE | {"pipeline.runner"},
+    "replay": IDLE | {"pipeline.runner"},
+}
+"""What a command must not have loaded when it ends; none of them is needed to read a log."""
+
+
+@pytest.mark.parametrize("command", READING)
+def test_a_command_that_reads_loads_only_what_it_needs(command, tmp_path):
+    Store(str(tmp_path / "logs")).open_writer("aa1", run="01", create=True).writer.close()
+    arguments = (
+        [command] if command == "--help" else ["--home", str(tmp_path), command, *["aa1"] * (command == "replay")]
+    )
+    program = (
+        "import sys, atexit; from cli.main import main\n"
+        "atexit.register(lambda: print('LOADED', *sys.modules))\n"
+        f"main({arguments!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], text=True, cwd=ROOT, capture_output=True, check=True)
+    loaded = set(done.stdout.rpartition("LOADED ")[2].split())
+    assert f"cli.{'main' if command == '--help' else 'commands.' + command}" in loaded
+    assert sorted((READING[command] | HEAVY) & loaded) == []
 
 
 def test_a_tree_without_violations_passes(tmp_path):
