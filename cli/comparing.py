@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import define, evolve, field
 
+from cli.batch_work import may_repeat
 from cli.commands.plan import in_words
-from cli.commands.run import ask_once, require_unblocked, work_on
 from cli.costs import price_words
 from cli.errors import SettingsError
 from cli.exit_codes import DECISION, OK, REFUSED
@@ -17,6 +17,7 @@ from cli.outcomes import Outcome
 from cli.progress import PlainReporter
 from cli.render import printable
 from cli.roll import Item
+from cli.working import require_unblocked, work_on
 from eventlog.errors import EvtError
 from pipeline import forks
 from pipeline.look import Look, look
@@ -144,10 +145,11 @@ class Comparing:
 
     def ask(self) -> None:
         """Ask once whether what may be paid already is sent again; go on with what waits for that word."""
-        waiting = ask_once(self.shop, [self._item(seat) for seat in self.seats if seat.pipeline], self.outcomes)
-        pipelines = {item.pipeline for item in waiting}
-        for seat in self.seats:
-            if seat.pipeline in pipelines and not self.shop.stop.is_set():
+        waiting = [seat for seat in self.seats if seat.outcome is not None and seat.outcome.is_in_doubt]
+        if not waiting or self.shop.stop.is_set() or not may_repeat(self.shop, len(waiting)):
+            return
+        for seat in waiting:
+            if not self.shop.stop.is_set():
                 seat.outcome = self._outcome(seat)
                 self.reporter.close()
 

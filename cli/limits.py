@@ -18,6 +18,9 @@ from projections.money import Money
 
 LIMITS: Final = tuple(field.name for field in attrs.fields(Limits))
 
+JOBS_MAX = 256
+"""Each has an open log, its lock and two threads; systems let a process have a thousand files."""
+
 DEFAULT_CURRENCY = "USD"
 _MONEY = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?([A-Za-z]{3})?", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,4})?", re.ASCII)
@@ -100,6 +103,11 @@ def _attempts(value: Any) -> int | None:
     return int(number) if number is not None and number == int(number) and 1 <= number <= 100 else None
 
 
+def _jobs(value: Any) -> int | None:
+    number = _decimal(value)
+    return int(number) if number is not None and number == int(number) and 1 <= number <= JOBS_MAX else None
+
+
 def _rule(value: Any) -> str | None:
     return value if isinstance(value, str) and value in IN_DOUBT else None
 
@@ -126,4 +134,5 @@ _KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "attempts": (_attempts, "a whole number from 1 to 100"),
     "retry_wait_s": _SECONDS,
     "retry_limit_s": _SECONDS,
+    "jobs": (_jobs, f"a whole number from 1 to {JOBS_MAX}"),
 }

@@ -16,7 +16,7 @@ from pipeline import runner
 from pipeline.delivery import Delivery
 from pipeline.runner import RunResult
 from projections.decisions import STALE
-from projections.graph import MERGE, TRANSCRIPTION
+from projections.graph import AUDIO_CONVERSION, MERGE, TRANSCRIPTION
 from projections.paying import IN_DOUBT_REMEDY
 from projections.plan import Plan, StagePlan
 
@@ -38,12 +38,21 @@ class Outcome:
     duration_s: float = 0.0
     notes: list[str] = field(factory=list)
     is_in_doubt: bool = False
+    audio_s: float = 0.0
+    reason: str | None = None
+    """Why it ended badly, without what only this recording has."""
     error: str | None = None
     """Safe to print."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a decision or money is what it needs."""
+        return self.code == DECISION
 
     def refuse(self, error: EvtError, more: str = "") -> None:
         """Take over an error that ended the work on this item."""
         self.error = f"{shown_error(error)} {more}".strip()
+        self.reason = shown_error(error)
         self.code = exit_code_of(error)
         self.outcome = "refused" if self.code == REFUSED else "failed"
 
@@ -76,7 +85,7 @@ class Outcome:
         """Say what failed and, unless it is the recording itself, that the same command goes on from there."""
         errors = result.failures
         causes = "; ".join(f"{stage}: {printable(error.message).rstrip('.')}" for stage, error in errors.items())
-        self.error = f"{causes or 'a stage failed'}."
+        self.error = self.reason = f"{causes or 'a stage failed'}."
         if errors and all(error.code == "source_rejected" for error in errors.values()):
             self.code = REFUSED
         else:
@@ -88,6 +97,8 @@ class Outcome:
         """Note what the plan left as it was, and what a reader of the transcript must know."""
         self.reused = tuple(step.stage for step in plan.stages if step.reused and step.stage not in self.ran)
         self.notes += [f"{step.stage} is stale: {step.reason}" for step in plan.stages if step.decision == STALE]
+        converted = plan[AUDIO_CONVERSION].reused
+        self.audio_s = float(converted.metadata.get("duration_s") or 0.0) if converted is not None else 0.0
         words = plan[TRANSCRIPTION].reused
         if words is not None and words.metadata.get("words") == 0:
             self.notes.append("no speech was found, so the transcript is empty")

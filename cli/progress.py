@@ -23,6 +23,14 @@ class PlainReporter:
         self._quiet = quiet
         self._verbose = verbose
 
+    def begins(self, name: str, pipeline: str) -> None:
+        """Say which recording is worked on."""
+        self.line(f"{name} ({pipeline})")
+
+    def traceback(self, text: str) -> None:
+        """Show a traceback, as it is."""
+        say(text, err=True)
+
     def stage_started(self, step: StagePlan, attempt: int) -> None:
         """Say it only if asked to be verbose."""
         if self._verbose:

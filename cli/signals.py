@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 
 from cli.exit_codes import INTERRUPTED, TERMINATED
 from pipeline.workshop import Workshop
 
 
-def stop_on_signals(shop: Workshop) -> list[int]:
-    """Handle both signals from now on; return the list that they will be noted in."""
+def stop_on_signals(shop: Workshop, before: Callable[[], None] = lambda: None) -> list[int]:
+    """Handle both signals from now on; return the list that they will be noted in.
+
+    Args:
+        shop: what is to be stopped.
+        before: is called before anything is said, by the main thread, wherever that just is.
+    """
     received: list[int] = []
 
     def on_signal(number: int, frame: object) -> None:
@@ -19,6 +25,7 @@ def stop_on_signals(shop: Workshop) -> list[int]:
         if number == signal.SIGTERM:
             shop.ledger.hurry()
         shop.stop.set()
+        before()
         if len(received) > 1:
             _tell("left at once; `evt run` goes on from what is recorded." + _in_doubt(shop))
             os._exit(TERMINATED if number == signal.SIGTERM else INTERRUPTED)

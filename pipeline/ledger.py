@@ -113,6 +113,11 @@ class Ledger:
             self._begun.close(recorder, committed, self.sum_of)
             self._repeated.close(recorder, lambda calls: [at_stake(call) for call in calls], self.sum_of)
 
+    def begun(self) -> list[Money | None]:
+        """Return what this invocation's paid calls come to at most; None among them: unknown; empty: none began."""
+        with self._lock:
+            return [*self._begun.closed, *committed(self._begun.calls())]
+
     def let_repeat(self) -> None:
         """From now on, what may be paid already is sent once more: the user was asked, and said so."""
         self.limits = evolve(self.limits, in_doubt=REPEAT)
@@ -157,8 +162,7 @@ class Ledger:
         if self.limits.max_cost is not None:
             self._require("max_cost", self.limits.max_cost, committed(state.calls.values()), recorder, started)
         if self.limits.max_batch_cost is not None:
-            batch = [*self._begun.closed, *committed(self._begun.calls())]
-            self._require("max_batch_cost", self.limits.max_batch_cost, batch, recorder, started)
+            self._require("max_batch_cost", self.limits.max_batch_cost, self.begun(), recorder, started)
         if planned is not None:
             self._require("plan", planned, committed(here), recorder, started)
 

@@ -38,6 +38,7 @@ class Limits(Value):
         attempts: how often a call is tried.
         retry_wait_s: the wait before the second try; later ones are longer.
         retry_limit_s: a call is not tried again so long after its first try.
+        jobs: so many recordings are worked on at once; None: as many as the machine and the services take.
     """
 
     max_cost: Money | None = None
@@ -49,6 +50,7 @@ class Limits(Value):
     attempts: int = 6
     retry_wait_s: float = 0.5
     retry_limit_s: float = 900.0
+    jobs: int | None = None
 
     @property
     def term_grace_s(self) -> float:

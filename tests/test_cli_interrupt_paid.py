@@ -91,7 +91,7 @@ def evt(tmp_path: Path) -> Iterator[Interrupted]:
 
 def test_the_first_ctrl_c_waits_for_what_is_paid_begins_nothing_new_and_keeps_the_answer(evt: Interrupted) -> None:
     recordings = [evt.speech("one.wav", seed=1), evt.speech("two.wav", seed=2)]
-    run = evt.begin(*recordings, *ENGINES)
+    run = evt.begin(*recordings, *ENGINES, "-j1")
     run.signal(signal.SIGINT, "waiting up to 60 s for a paid call under way, up to 0.0")
     assert "USD" in run.said.partition("waiting up to")[2].partition("(")[0]
     assert run.process.poll() is None

@@ -272,7 +272,7 @@ def test_a_log_that_is_taken_away_stops_its_own_recording_only(evt: Evt) -> None
     evt.script.write_text(evt.script.read_text() + '\n[[delays]]\noperation = "transcription"\nseconds = 0.5\n')
     evt.speech("first.wav", seed=1)
     evt.speech("second.wav", seed=2)
-    process = evt.start("run", "first.wav", "second.wav", *evt.engines)
+    process = evt.start("run", "-j1", "first.wav", "second.wav", *evt.engines)
     next(line for line in evt.lines_of("tail", "-f", "--json") if "call.started" in line)
     evt.log().unlink()
     process.communicate(timeout=60)

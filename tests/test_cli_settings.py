@@ -77,7 +77,7 @@ def test_after_a_termination_the_grace_is_never_longer_than_what_is_left_before_
 @pytest.mark.parametrize("name", LIMITS)
 def test_a_limit_comes_from_a_flag_the_environment_and_files_in_this_order(place: Place, name: str) -> None:
     values = ["ask", "repeat", "stop", "auto"] if name == "in_doubt" else ["0.5", "0.25", "0.75", "1"]
-    values = ["2", "3", "4", "5"] if name == "attempts" else values
+    values = ["2", "3", "4", "5"] if name in {"attempts", "jobs"} else values
     wanted = [checked_limit(name, value, "here") for value in values]
     place.trust()
     place.write(config=f'{name} = "{values[3]}"', local=f'{name} = "{values[2]}"')
