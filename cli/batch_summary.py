@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from attrs import define, field
 
 from cli.batch_view import Totals
@@ -31,9 +33,7 @@ class Summary:
         if outcome.error is None:
             return
         text = (outcome.reason or outcome.error).strip().partition("\n")[0]
-        # A reason names the recording; without that, equal ones are one.
-        for own, instead in ((outcome.written, "it"), (outcome.pipeline or outcome.written, "ID")):
-            text = text.replace(printable(own), instead)
+        text = _general(text, outcome)
         if text not in self.reasons and len(self.reasons) >= _REASONS_MAX:
             text = "other reasons, see above"
         reason = self.reasons.setdefault(text, _Reason())
@@ -58,3 +58,14 @@ class Summary:
             more = f" and {reason.count - len(reason.names)} more" if reason.count > len(reason.names) else ""
             lines.append(f"  {reason.count} × {text}\n      {', '.join(reason.names)}{more}")
         return lines
+
+
+def _general(text: str, outcome: Outcome) -> str:
+    """Return a reason without what only this recording has, so that equal ones are one."""
+    path = Path(outcome.written)
+    own = [(str(path.absolute()), "FILE"), (outcome.written, "FILE"), (path.name, "FILE")]
+    own += [(outcome.pipeline, "ID")] if outcome.pipeline else []
+    for name, instead in own:
+        if name:
+            text = text.replace(printable(name), instead)
+    return text

@@ -1,0 +1,264 @@
+"""Many recordings in one command, as a user meets it: the real program, killed, interrupted, and beside itself."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import termios
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cli import Evt
+
+pytestmark = pytest.mark.slow
+
+COUNT = 6
+
+
+def write_all(evt: Evt, count: int = COUNT) -> Path:
+    folder = evt.work / "in"
+    folder.mkdir()
+    for number in range(count):
+        evt.speech(f"in/r{number}.wav", seconds=2.0, seed=number + 1)
+    return folder
+
+
+def slow_down(evt: Evt, seconds: float) -> None:
+    delay = f'\n[[delays]]\noperation = "transcription"\nseconds = {seconds}\n'
+    evt.script.write_text(evt.script.read_text() + delay)
+
+
+def records_of(evt: Evt) -> dict[str, list[dict[str, Any]]]:
+    return {
+        path.stem: [*map(json.loads, path.read_bytes().splitlines())] for path in evt.home.glob("logs/*/*.jsonl")
+    }
+
+
+def successes(evt: Evt) -> Counter[tuple[str, str]]:
+    """Return how often each stage of each pipeline succeeded."""
+    return Counter(
+        (pipeline, record["data"]["stage"])
+        for pipeline, records in records_of(evt).items()
+        for record in records
+        if record["type"] == "stage.succeeded"
+    )
+
+
+def wait_until(happened: Any, within_s: float = 60.0) -> None:
+    end_s = time.monotonic() + within_s
+    while not happened():
+        assert time.monotonic() < end_s, "it didn't happen"
+        time.sleep(0.02)
+
+
+def transcripts(evt: Evt) -> set[str]:
+    return {path.name for path in evt.work.glob("*.txt")}
+
+
+ALL = {f"r{number}.txt" for number in range(COUNT)}
+
+
+def test_a_folder_is_transcribed_and_again_there_is_nothing_to_do(evt: Evt) -> None:
+    write_all(evt)
+    done = evt.run("in", "-j3")
+    assert transcripts(evt) == ALL
+    assert len(done.stdout.splitlines()) == COUNT
+    assert f"Of {COUNT} recordings: {COUNT} done; took" in done.stderr
+    before = records_of(evt)
+    again = evt.run("in", "-j3")
+    assert f"0 done, {COUNT} with nothing to do" in again.stderr
+    assert records_of(evt) == before
+
+
+def test_a_damaged_recording_stops_no_other_and_the_summary_says_why(evt: Evt) -> None:
+    folder = write_all(evt)
+    (folder / "bad1.wav").write_bytes(b"RIFF, but no sound")
+    (folder / "bad2.wav").write_bytes(b"RIFF, but no sound at all")
+    (folder / "empty.wav").write_bytes(b"")
+    done = evt.run("in", "gone.wav", code=3)
+    assert transcripts(evt) == ALL
+    assert f"{COUNT} done, 4 failed" in done.stderr
+    summary = done.stderr[done.stderr.index("Of ") :]
+    assert re.search(r"2 × audio_conversion: .*\n +in/bad1.wav, in/bad2.wav", summary)
+    assert "1 × FILE is empty." in summary
+
+
+def test_the_report_is_an_array_in_the_order_in_which_recordings_were_named(evt: Evt) -> None:
+    write_all(evt)
+    done = evt("run", "in/r2.wav", "gone.wav", "in", "-j4", "--json", *evt.engines, code=3)
+    reports = json.loads(done.stdout)
+    assert [report["input"] for report in reports] == [
+        "gone.wav", "in/r2.wav", "in/r0.wav", "in/r1.wav", *(f"in/r{n}.wav" for n in range(3, COUNT)),
+    ]  # fmt: skip
+    assert [report["exit_code"] for report in reports] == [3, *[0] * COUNT]
+
+
+def test_two_copies_of_one_recording_are_worked_on_once_and_each_gets_its_transcript(evt: Evt) -> None:
+    folder = write_all(evt, 1)
+    for name in ("copy1.wav", "copy2.wav"):
+        (folder / name).write_bytes((folder / "r0.wav").read_bytes())
+    evt.run("in", "-j3")
+    assert transcripts(evt) == {"r0.txt", "copy1.txt", "copy2.txt"}
+    assert set(successes(evt).values()) == {1}
+
+
+def test_after_a_kill_the_same_command_goes_on_and_does_nothing_twice(evt: Evt) -> None:
+    write_all(evt)
+    slow_down(evt, 0.3)
+    process = evt.start("run", "in", "-j2", *evt.engines)
+    wait_until(lambda: len(transcripts(evt)) >= 2)
+    process.kill()
+    process.communicate()
+    finished = {key: count for key, count in successes(evt).items() if count}
+    assert len(transcripts(evt)) < COUNT
+    evt.run("in", "-j2")
+    assert transcripts(evt) == ALL
+    assert set(successes(evt).values()) == {1}
+    assert finished.items() <= successes(evt).items()
+
+
+def test_ctrl_c_begins_nothing_new_keeps_what_is_finished_and_leaves_every_log_closed(evt: Evt) -> None:
+    write_all(evt)
+    slow_down(evt, 0.3)
+    process = evt.start("run", "in", "-j2", *evt.engines)
+    wait_until(lambda: len(transcripts(evt)) >= 2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopping" in err
+    assert "not finished" in err
+    assert 2 <= len(records_of(evt)) <= COUNT
+    assert all(records[-1]["type"] in {"run.finished", "log.sealed"} for records in records_of(evt).values())
+    evt.run("in")
+    assert transcripts(evt) == ALL
+    assert set(successes(evt).values()) == {1}
+
+
+def test_two_at_once_share_a_folder_and_no_work_is_done_twice(evt: Evt) -> None:
+    write_all(evt)
+    slow_down(evt, 1.5)
+    first = evt.start("run", "in", "-j3", *evt.engines)
+    wait_until(lambda: len(records_of(evt)) >= 3)
+    second = evt.start("run", "in", "-j2", *evt.engines)
+    _, second_err = second.communicate(timeout=60)
+    _, first_err = first.communicate(timeout=60)
+    assert {first.returncode, second.returncode} <= {0, 3}
+    assert f"pid {first.pid}" in second_err
+    assert "Traceback" not in first_err + second_err
+    assert set(successes(evt).values()) == {1}
+    evt.run("in")
+    assert transcripts(evt) == ALL
+
+
+def test_names_on_standard_input_may_hold_anything(evt: Evt) -> None:
+    write_all(evt, 2)
+    (evt.work / "in" / "r1.wav").rename(evt.work / "in" / "a\nb.wav")
+    process = evt.start("run", "-", *evt.engines, stdin=-1)
+    process.communicate("in/r0.wav\0in/a\nb.wav\0", timeout=60)
+    assert process.returncode == 0
+    assert transcripts(evt) == {"r0.txt", "a\nb.txt"}
+
+
+def test_without_a_name_the_command_says_what_to_name(evt: Evt) -> None:
+    assert "Name a recording" in evt("run", code=2).stderr
+
+
+# On a terminal
+
+
+class Terminal:
+    """A pseudo terminal with a program in it; what it shows is worked out from what the program writes."""
+
+    def __init__(self, evt: Evt, *arguments: str, columns: int) -> None:
+        self.parent, child = pty.openpty()
+        self.resize(columns)
+        environment = {**evt.environment(), "TERM": "xterm"}
+        self.process = evt.start(*arguments, stdout=child, stderr=child, env=environment)
+        os.close(child)
+        self.screen = Screen(columns)
+
+    def resize(self, columns: int) -> None:
+        fcntl.ioctl(self.parent, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+    def frames(self) -> Iterator[list[str]]:
+        """Yield what is on the screen after each write."""
+        while True:
+            ready, _, _ = select.select([self.parent], [], [], 60)
+            assert ready, "nothing more was written"
+            try:
+                text = os.read(self.parent, 65536).decode()
+            except OSError:  # the program has ended
+                break
+            self.screen.feed(text)
+            yield self.screen.lines
+        os.close(self.parent)
+        self.process.wait(timeout=60)
+
+
+class Screen:
+    """A terminal without a bottom that knows what the view uses: lines, carriage returns, up, erase below."""
+
+    def __init__(self, columns: int) -> None:
+        self.columns, self.rows, self.row, self.column = columns, [""], 0, 0
+
+    @property
+    def lines(self) -> list[str]:
+        return [row.rstrip() for row in self.rows]
+
+    def feed(self, text: str) -> None:
+        for part in re.findall(r"\x1b\[\d*[A-Z]|.", text, re.DOTALL):
+            if part.endswith("A") and part.startswith("\x1b"):
+                self.row -= int(part[2:-1])
+            elif part == "\x1b[J":
+                self.rows = [*self.rows[: self.row], self.rows[self.row][: self.column]]
+            elif part == "\r":
+                self.column = 0
+            elif part == "\n":
+                self._down()
+            else:
+                assert not part.startswith("\x1b"), part
+                self._put(part)
+
+    def _down(self) -> None:
+        self.row += 1
+        if self.row == len(self.rows):
+            self.rows.append("")
+
+    def _put(self, char: str) -> None:
+        if self.column == self.columns:
+            self._down()
+            self.column = 0
+        line = self.rows[self.row].ljust(self.column)
+        self.rows[self.row] = line[: self.column] + char + line[self.column + 1 :]
+        self.column += 1
+
+
+@pytest.mark.parametrize("columns", [100, 30])
+def test_a_terminal_shows_one_view_of_all_and_is_clean_afterwards(evt: Evt, columns: int) -> None:
+    write_all(evt)
+    slow_down(evt, 0.2)
+    (evt.work / "in" / "bad.wav").write_bytes(b"RIFF, but no sound")
+    terminal = Terminal(evt, "run", "in", "-j2", *evt.engines, columns=columns)
+    most = 0
+    for lines in terminal.frames():
+        views = [line for line in lines if re.match(rf"\d of {COUNT + 1} done", line)]
+        assert len(views) <= 1, lines
+        most = max(most, sum("  transcription" in line for line in lines))
+    assert most >= 1
+    shown = "".join(terminal.screen.lines)
+    assert "transcription" not in shown
+    assert f"Of {COUNT + 1} recordings: {COUNT} done" in shown
+    assert all(f"r{number}.txt" in shown for number in range(COUNT))
+    assert "bad.wav: audio_conversion" in shown
+    assert terminal.process.returncode == 3
