@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from eventlog.storage import LogFile, PosixStorage
 from pipeline.pools import Pools
 from projections.limits import Limits
 from projections.money import Money
@@ -22,6 +24,21 @@ ENGINES = {"diarizer": "none", "transcriber": "openai", "model": "whisper-1"}
 COUNT = 8
 
 
+class SlowStorage(PosixStorage):
+    """A disk that takes its time with each append, so that others come in between if nothing keeps them out."""
+
+    def open_log(self, path: str, *, create: bool) -> LogFile:
+        file = super().open_log(path, create=create)
+        append = file.append
+
+        def slow(data: bytes) -> int:
+            time.sleep(0.02)
+            return append(data)
+
+        file.append = slow  # type: ignore[method-assign] # the wrapped file is this one's own
+        return file
+
+
 @pytest.fixture
 def paid(tmp_path: Path) -> Iterator[Paid]:
     with Paid(tmp_path, seconds=4.0) as services:
@@ -30,7 +47,7 @@ def paid(tmp_path: Path) -> Iterator[Paid]:
 
 def run_all(paid: Paid, limits: Limits, count: int = COUNT) -> tuple[list[str], Money]:
     """Run as many recordings at once as there are; return how each ended, and what was charged."""
-    shop = evolve(paid.shop(limits=limits), pools=Pools(cores=count, remote=count))
+    shop = evolve(paid.shop(storage=SlowStorage(), limits=limits), pools=Pools(cores=count, remote=count))
     recordings = [write_speech(paid.folder / f"r{n}.wav", 4.0, seed=n + 1) for n in range(count)]
     out = paid.folder / "out"
     out.mkdir()
