@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 from attrs import evolve
 
-from eventlog.errors import LogError, LogStorageError
+from eventlog.errors import CorruptLogError, LogError, LogStorageError
 from eventlog.reader import Tail
 from eventlog.scan import FileStat, Folder
 from eventlog.store import Store
@@ -120,7 +120,7 @@ def read_summary(store: Store, pipeline: str) -> Summary:
         reading = store.stream(pipeline)
         state = fold(initial_state(pipeline), reading)
     except LogError as error:
-        status = UNREADABLE if isinstance(error, LogStorageError) else GONE
+        status = {LogStorageError: UNREADABLE, CorruptLogError: DAMAGED_LOG}.get(type(error), GONE)
         return evolve(summarize(initial_state(pipeline)), status=status, error=str(error))
     summary, verdict = summarize(state), reading.verdict
     if verdict.tail in {Tail.CORRUPT, Tail.NEWER}:

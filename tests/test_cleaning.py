@@ -63,7 +63,7 @@ class Past(History):
         for event in self.events[self.seen :]:
             self.seen, self.runs = self.seen + 1, self.runs + (event.type == ev.RunStarted.type)
             (record,) = as_records([event], self.seen)
-            own = Record(record.seq, record.time, record.type, PIPELINE, f"run{self.runs}", record.data, 0, "", "")
+            own = Record(record.seq, record.time, record.type, PIPELINE, f"run{self.runs}", record.body, 0, "", "")
             self.folded = evolve(self.folded, own)
         return self.folded
 

@@ -86,7 +86,7 @@ def test_people_are_found_by_the_names_that_they_were_given(evt: Evt) -> None:
     assert found["name"] == "talk.wav"
     assert ids(evt, "--speaker", "Bernd") == []
     assert b"ller" not in (evt.home / "index.sqlite").read_bytes()
-    next(evt.home.glob("artifacts/*/annotation/1/names.json")).unlink()
+    next(evt.home.glob("artifacts/*/*/annotation/1/names.json")).unlink()
     missing = evt("list", "--speaker", "müller", "--json")
     assert json.loads(missing.stdout) == []
     assert "can't be told" in missing.stderr

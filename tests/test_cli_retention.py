@@ -30,7 +30,7 @@ def evt(tmp_path: Path) -> Evt:
 
 
 def audio(evt: Evt) -> int:
-    return len(list(evt.home.glob("artifacts/*/audio_conversion/1/*")))
+    return len(list(evt.home.glob("artifacts/*/*/audio_conversion/1/*")))
 
 
 def test_without_the_setting_nothing_is_removed(evt: Evt) -> None:
@@ -88,4 +88,4 @@ def test_paid_answers_never_go_by_themselves(evt: Evt) -> None:
     evt.script = write_script(evt.folder / "paid.toml", words=WORDS, billable="true", price_per_min=0.6)
     evt("run", "talk.wav", *evt.engines, EVT_RETENTION="0s")
     assert audio(evt) == 0
-    assert len(list(evt.home.glob("artifacts/*/*/1/calls/*"))) == 2
+    assert len(list(evt.home.glob("artifacts/*/*/*/1/calls/*"))) == 2
