@@ -19,7 +19,7 @@ from pipeline import listing
 from pipeline.index import RACY_S, write
 from pipeline.listing import DAMAGED_LOG, GONE, UNREADABLE, Details, Kept, Row
 from projections.fold import fold, initial_state
-from projections.summary import Summary, as_json, summarize
+from projections.summary import Summary, summarize, summary_as_json
 
 WRITE_AFTER_S = 2.0
 """Work of this length is remembered before it goes on: a list that is killed loses no more."""
@@ -111,7 +111,7 @@ class Renewal:
 def read_line(store: Store, pipeline: str) -> tuple[Row, Details]:
     """Return the row and the details of a pipeline, from its log; of a damaged log what its good records say."""
     summary = read_summary(store, pipeline)
-    return row_of(summary), as_json(summary)
+    return row_of(summary), summary_as_json(summary)
 
 
 def read_summary(store: Store, pipeline: str) -> Summary:

@@ -57,6 +57,7 @@ def summarize(state: PipelineState) -> Summary:
     failed = tuple(stage for stage, point in points.items() if not point.success)
     metadata = {stage: stands[stage].metadata if stage in stands else {} for stage in STAGES}
     error = points[failed[0]].error if failed else None
+    current = state.current_stages
     return Summary(
         pipeline_id=state.pipeline_id,
         name=state.input_file,
@@ -65,7 +66,7 @@ def summarize(state: PipelineState) -> Summary:
         last_updated=state.last_updated,
         completed_stages=tuple(stage for stage in STAGES if stage in stands and stage not in failed),
         failed_stage=failed[0] if failed else None,
-        current_stage=state.current_stage,
+        current_stage=current[0] if current else None,
         error=error.message if error else None,
         duration_s=metadata[AUDIO_CONVERSION].get("duration_s"),
         speakers=metadata[DIARIZATION].get("speakers"),
@@ -79,13 +80,23 @@ def summarize(state: PipelineState) -> Summary:
         cost=total_cost(state),
         names=state.names,
         failed_stages=failed,
-        current_stages=state.current_stages,
+        current_stages=current,
         has_people=bool(state.annotations) or bool(_option(stands.get(DIARIZATION), "identify")),
     )
 
 
 def _option(attempt: Attempt | None, name: str) -> Any:
     return None if attempt is None else attempt.started.options.get(name)
+
+
+def summary_as_json(summary: Summary) -> dict[str, Any]:
+    """Return what `as_json` does, much faster: a home may have thousands of these."""
+    found = {name: getattr(summary, name) for name in _FIELDS}
+    lists = {name: list(value) for name, value in found.items() if isinstance(value, tuple)}
+    return {**found, **lists, "cost": as_json(summary.cost)}
+
+
+_FIELDS = tuple(field.name for field in attrs.fields(Summary))
 
 
 def as_json(value: Any) -> Any:

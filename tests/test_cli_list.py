@@ -8,7 +8,7 @@ import pytest
 
 from projections import events as ev
 from projections.fold import fold, initial_state
-from projections.summary import summarize
+from projections.summary import as_json, summarize, summary_as_json
 from tests.support.cli import Evt
 from tests.support.homes import head_of, lines_of, place
 from tests.support.runs import PIPELINE, History, as_records
@@ -126,5 +126,24 @@ def test_a_plan_that_reuses_nothing_leaves_the_last_success(plan: dict[str, obje
     assert _engine(made) == "whisper"
 
 
+def test_a_summary_is_written_as_any_other_value() -> None:
+    made = History()
+    for summary in (summarize(made.state), summarize((made.run(), made.state)[1])):
+        assert summary_as_json(summary) == as_json(summary)
+
+
 def _engine(made: History) -> str:
     return summarize(fold(initial_state(PIPELINE), as_records(made.events))).engines["transcription"]
+
+
+def test_show_describes_the_attempt_that_is_reused(evt: Evt) -> None:
+    made = History()
+    made.run(until="merge")
+    made.name(transcriber="whisper")
+    made.fail("transcription")
+    again = {"transcription": {"decision": "reuse", "attempt": 1}}
+    made.events.append(ev.RunStarted("anna", 1, "host", "boot", {}, {"transcriber": "builtin"}, {}, again))
+    place(evt.home / "logs", f"{IDS[0]}.jsonl", b"".join(lines_of(IDS[0], made.events)))
+    (line,) = (line for line in evt("show", IDS[0]).stdout.splitlines() if line.strip().startswith("transcription"))
+    assert "(attempt 1)" in line
+    assert "rate limit" not in line

@@ -179,6 +179,7 @@ def test_deleted_logs_leave_nothing_in_the_index(logs: Path, tmp_path: Path) -> 
     assert b"talk.wav" in index.read_bytes()
     for path in logs.glob("*/*"):
         path.unlink()
+    (logs / "cd").rmdir()
     assert listed(logs, index) == {}
     assert b"talk.wav" not in index.read_bytes()
 
@@ -271,3 +272,15 @@ def test_after_an_indexer_was_killed_a_list_is_right(logs: Path, tmp_path: Path)
         process.communicate()
         assert listed(logs, index) == truth(logs)
     assert listed(logs, index) == truth(logs)
+
+
+def test_a_list_of_logs_that_nobody_touched_imports_no_fold_and_no_store(logs: Path, tmp_path: Path) -> None:
+    """Their classes cost more time than the list."""
+    program = (
+        "import sys, time; from pathlib import Path; import cli.commands.list; from pipeline.listing import Listing; "
+        "Listing(Path(sys.argv[1]), Path(sys.argv[2]), now_s=lambda: time.time() + 60); print(*sys.modules)"
+    )
+    arguments = [sys.executable, "-c", program, str(logs), str(tmp_path / "index.sqlite")]
+    loaded = set(subprocess.check_output(arguments, text=True, cwd=Path(__file__).parents[1]).split())
+    assert {"pipeline.listing", "cli.commands.list"} <= loaded
+    assert not {"projections.fold", "projections.summary", "eventlog.store", "eventlog.record"} & loaded

@@ -21,6 +21,7 @@ from pipeline.home import Home
 from projections.cost import total_cost
 from projections.fold import fold, initial_state
 from projections.graph import STAGES, TEXTS
+from projections.standing import reused
 from projections.state import PipelineState
 from projections.summary import state_as_json
 
@@ -76,12 +77,12 @@ def _lines(state: PipelineState, verdict: Verdict, store: Store, home: Home) -> 
             "  options    " + "; ".join(f"{name} {option_value(value)}" for name, value in options.items())
         )
     lines += _transcript_lines(state, home)
+    again = reused(state)
     for stage in STAGES:
         attempts = state.attempts.get(stage, ())
-        tries = f" (attempt {attempts[-1].number})" if len(attempts) > 1 else ""
-        how = (
-            "not begun" if not attempts else "under way" if attempts[-1].ended_at is None else ending(attempts[-1])
-        )
+        tried = again.get(stage) or (attempts[-1] if attempts else None)
+        tries = f" (attempt {tried.number})" if tried and len(attempts) > 1 else ""
+        how = "not begun" if tried is None else "under way" if tried.ended_at is None else ending(tried)
         lines.append(f"  {stage:<17} {how}{tries}")
     if cost := cost_words(total_cost(state)):
         lines.append(f"  cost       {cost}")
