@@ -277,7 +277,8 @@ def test_after_an_indexer_was_killed_a_list_is_right(logs: Path, tmp_path: Path)
 def test_a_list_of_logs_that_nobody_touched_imports_no_fold_and_no_store(logs: Path, tmp_path: Path) -> None:
     """Their classes cost more time than the list."""
     program = (
-        "import sys, time; from pathlib import Path; import cli.commands.list; from pipeline.listing import Listing; "
+        "import sys, time; from pathlib import Path; import cli.commands.list; "
+        "from pipeline.listing import Listing; "
         "Listing(Path(sys.argv[1]), Path(sys.argv[2]), now_s=lambda: time.time() + 60); print(*sys.modules)"
     )
     arguments = [sys.executable, "-c", program, str(logs), str(tmp_path / "index.sqlite")]
