@@ -320,6 +320,9 @@ def test_a_log_beside_its_archive_counts_and_the_next_archiving_finishes(store: 
     disk.write_new(archive_of(store), older)
     assert read(store) == log
     assert store.findings(PIPELINE) == []
+    undone = store_on(disk.snapshot())
+    assert undone.unarchive(PIPELINE)
+    assert (read(undone), undone._storage.signature(archive_of(undone))) == (log, None)
     store.archive(PIPELINE)
     assert (read(store), store.is_archived(PIPELINE)) == (log, True)
 
