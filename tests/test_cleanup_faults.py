@@ -197,6 +197,33 @@ def test_a_pipeline_that_a_run_works_on_is_left_alone(home: Path) -> None:
     assert there(home) == before | {"merge/1/.scratch/half"}
 
 
+def test_scratch_of_a_run_that_works_is_left_alone(home: Path) -> None:
+    clean(home)
+    scratch = folder_of(home) / "merge/1/.scratch"
+    scratch.mkdir()
+    (scratch / "half").write_bytes(b"half")
+    writer = Store(str(home / "logs")).open_writer(state_of(home).pipeline_id, run="run").writer
+    assert [item.spared for item in clean(home)] == [BUSY]
+    assert scratch.exists()
+    writer.close()
+    assert [item.files for item in clean(home)] == [1]
+
+
+def test_what_the_log_says_is_gone_is_gone_for_the_plan_although_it_still_lies_there(
+    done: Path, home: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Crash):
+        clean(home, DyingStorage(1, "after"))
+    assert "audio_conversion/1/audio.flac" in there(home)
+    wishes = Named(options=scripted(done.parent / "script.toml"), refresh=frozenset({"transcription"}))
+    result, _ = run_once(make_shop(home), write_speech(tmp_path / "talk.wav", 8.0), tmp_path, wishes)
+    assert result is not None
+    assert result.ran == ("audio_conversion", "transcription")
+    clean(home)
+    require_believed(home)
+    assert not state_of(home).erased & there(home)
+
+
 def test_what_changed_since_the_question_is_not_removed(home: Path, tmp_path: Path) -> None:
     (offer,) = offers(home)
     script = write_script(tmp_path / "other.toml", words=WORDS[:2], chunk_s="[2.0, 3.0]", billable="true")
