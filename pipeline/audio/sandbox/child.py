@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipeline.errors import SourceRejectedError
 REQUEST_MAX = 65_536
 """Bytes; two paths have 4,096 each at the most, in JSON six times as many."""
 
+SIGN_OF_LIFE_S = 1.0
 TOO_LONG, NO_MEMORY = "too_long", "no_memory"
 
 
@@ -72,7 +74,11 @@ def _carried_out(asked: Mapping[str, Any], talk: Talk) -> dict[str, Any]:
     source = Path(asked["source"])
     folder = Path(asked["folder"]) if asked["folder"] else None
     layers = confine(talk.limits, source, folder, code_folders())
-    answers: Mapping[str, Callable[[Path, Path | None, Talk], Any]] = {"convert": _convert, "stated": _stated}
+    answers: Mapping[str, Callable[[Path, Path | None, Talk], Any]] = {
+        "convert": _convert,
+        "stated": _stated,
+        "speech": _speech,
+    }
     return {"done": answers[asked["task"]](source, folder, talk), "layers": layers}
 
 
@@ -90,6 +96,14 @@ def _stated(source: Path, folder: Path | None, talk: Talk) -> float | None:
     return stated_s(source)
 
 
+def _speech(source: Path, folder: Path | None, talk: Talk) -> list[tuple[int, int]]:
+    from pipeline.audio.soundfiles import RATE_HZ, sample_count
+    from pipeline.audio.voice_activity import find_speech
+
+    total_s = sample_count(source) / RATE_HZ
+    return find_speech(source, lambda: talk.still_at_work(total_s))
+
+
 def _name(filename: object) -> str | None:
     return filename if isinstance(filename, str) else None
 
@@ -101,6 +115,7 @@ class Talk:
     line: int
     limits: Limits
     _allowed_s: int = 0
+    _told_s: float = 0.0
 
     def check(self) -> None:
         """Nobody asks this process to stop: it is killed."""
@@ -114,3 +129,9 @@ class Talk:
             self._allowed_s = allowed_s
             allow_cpu(allowed_s)
         tell(self.line, {"progress": [done_s, total_s]})
+        self._told_s = time.monotonic()
+
+    def still_at_work(self, total_s: float) -> None:
+        """Tell now and then that nothing hangs, where how far it is can't be said."""
+        if time.monotonic() - self._told_s > SIGN_OF_LIFE_S:
+            self.progress(0.0, total_s)

@@ -18,11 +18,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from pipeline.audio.conversion import Conversion, Track, Watcher, checked_size
 from pipeline.audio.sandbox.limits import Limits
@@ -72,9 +72,23 @@ def stated_s(source: Path, limits: Limits | None = None) -> float | None:
     return float(stated) if isinstance(stated, int | float) else None
 
 
+def pairs(task: str, source: Path, check: Callable[[], None]) -> list[tuple[int, int]]:
+    """Return what a search through a converted recording finds, in its order.
+
+    Raises:
+        OSError: the file can't be read.
+        DecoderError: the child was ended.
+    """
+    job = _Job(task, source.absolute(), None, Limits(), _Unwatched(check))
+    try:
+        return [(int(first), int(end)) for first, end in job.result()]
+    except (TypeError, ValueError) as error:
+        raise job.error("its answer makes no sense") from error
+
+
+@frozen
 class _Unwatched:
-    def check(self) -> None:
-        """Nobody stops it."""
+    check: Callable[[], None] = lambda: None
 
     def progress(self, done_s: float, total_s: float) -> None:
         """Nobody watches it."""

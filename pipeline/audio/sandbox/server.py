@@ -24,7 +24,8 @@ from pipeline.audio.sandbox.confine import die_with
 
 NEEDED = (
     *("av", "av.audio.fifo", "av.audio.resampler", "av.subtitles.stream", "av.video.stream"),
-    *("concurrent.futures.thread", "pipeline.audio.convert", "soundfile", "soxr"),
+    *("concurrent.futures.thread", "soundfile", "soxr", "webrtcvad"),
+    *("pipeline.audio.convert", "pipeline.audio.voice_activity"),
 )
 """What children import, so that none has to."""
 
