@@ -202,7 +202,7 @@ def test_a_decode_without_end_is_ended_by_its_computing_time(tmp_path: Path) -> 
 
 def test_a_decode_that_takes_for_ever_is_ended_by_the_clock(tmp_path: Path) -> None:
     source = long_silence(tmp_path / "long.au", 8)
-    assert "it took more than" in failure(source, tmp_path, limits=Limits(stall_s=0.3, wall_s_per_s=0))
+    assert "it took more than" in failure(source, tmp_path, limits=Limits(any_wall_s=0.5, wall_s_per_s=0))
 
 
 def test_a_file_that_would_fill_the_disk_is_ended(tmp_path: Path) -> None:
@@ -252,9 +252,9 @@ def test_a_recording_that_needs_more_memory_than_it_may_have_fails(tmp_path: Pat
 
 
 def test_an_ordinary_recording_of_a_day_is_within_the_limits() -> None:
-    """A day of speech takes 72 s of CPU time on one slow core, twice that where it is read twice."""
+    """A day of stereo at 48 kHz takes 120 s of CPU time on one slow core, twice that where it is read twice."""
     day = 86_400.0
-    assert Limits().cpu_s(day) > 10 * 144
+    assert Limits().cpu_s(day) > 10 * 240
     assert Limits().wall_s(day) > day
     assert Limits().file_bytes > day * 32_000
     assert Limits().sound_s > 4 * day
@@ -450,14 +450,17 @@ def test_even_a_library_that_follows_playlists_reaches_nothing(
 # How children end.
 
 
-class Stops(Quiet):
+class Stops(Sends):
+    """Is asked to stop while the child hangs, and so doesn't notice that nobody listens any more."""
+
     def progress(self, done_s: float, total_s: float) -> None:
+        super().progress(done_s, total_s)
         raise StoppedError("stopped")
 
 
 def test_who_is_asked_to_stop_leaves_no_child(tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
-        client.convert(long_silence(tmp_path / "long.au", 8), tmp_path, work=Stops())
+        client.convert(long_silence(tmp_path / "long.au", 8), tmp_path, work=Stops(signal.SIGSTOP))
     assert eventually(lambda: not children_of(server_pid()))
 
 
