@@ -30,7 +30,7 @@ MODULES = {
     "replay": Module("µs of processor time an event", {"count": 1_000_000, "rounds": 1}),
     "listing": Module("ms"),
     "listing_dbos": Module("ms"),
-    "start": Module("ms of processor time"),
+    "start": Module("s of processor time"),
     "tail": Module("µs"),
     "convert": Module("s"),
     "whole_run": Module("s a recording"),

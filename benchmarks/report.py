@@ -99,8 +99,9 @@ def number(value: float) -> str:
     """Return a figure with three digits, or all that stand before the point."""
     if value >= 1000:
         return f"{value:,.0f}"
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2
-    return f"{value:.{digits}f}"
+    if abs(value) < 1:
+        return f"{value:.2g}"
+    return f"{value:.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
 
 
 def table(cells: list[tuple[str, ...]]) -> str:
