@@ -46,7 +46,6 @@ oracles: $(ORACLES_VENV)/installed  ## write again what other programs say of th
 
 bench: $(VENV)/installed $(BENCH_VENV)/installed  ## speed, beside the limit and others: under 10 minutes on two cores
 	EVT_BENCH_PYTHON=$(BENCH_VENV)/bin/python $(BIN)/python -m benchmarks.bench
-	$(BIN)/python -m benchmarks.report
 
 profile: $(VENV)/installed  ## where the time of a run goes
 	$(BIN)/python -m benchmarks.where

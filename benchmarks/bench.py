@@ -2,8 +2,8 @@
 
     python -m benchmarks.bench [--only WORD] [--json FILE] [--folder DIR]
 
-Without `--only` everything is measured, and docs/performance.json is written. With it, only the modules whose rows
-(or names) hold the word; the file is changed only if `--json` names it. The table of the page: benchmarks.report.
+Without `--only` everything is measured, and docs/performance.json and the page are written anew. With it, only the
+modules whose rows (or names) hold the word; what the file named by `--json` has of other modules stays.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks import report
 from benchmarks.goals import GOALS, MODULES
 from benchmarks.machine import machine
-from benchmarks.report import RESULTS, lines
 from benchmarks.turns import on_disk
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +45,7 @@ def main() -> int:
     if not modules:
         parser.error(f"no row and no module is called {named.only!r}; there are {', '.join(MODULES)}")
     folder = (named.folder or on_disk()).resolve()
-    keep = named.json or (None if named.only else RESULTS)
+    keep = named.json or (None if named.only else report.RESULTS)
     results = known(keep) if named.only else {"modules": {}}
     results["machine"] = machine(folder)
     for module in modules:
@@ -53,7 +53,9 @@ def main() -> int:
     if keep:
         results["modules"] = {name: results["modules"][name] for name in MODULES if name in results["modules"]}
         keep.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    print("\n".join(lines({**results, "modules": {name: results["modules"][name] for name in modules}})))
+    if keep and keep.resolve() == report.RESULTS:
+        report.main()
+    print("\n".join(report.lines({**results, "modules": {name: results["modules"][name] for name in modules}})))
     return int(any("error" in results["modules"][name] for name in modules))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PYTHON = Path(os.environ.get("EVT_BENCH_PYTHON", ROOT / ".venv-bench" / "bin" / "python"))
+PYTHON = Path(os.environ.get("EVT_BENCH_PYTHON", ROOT / ".venv-bench" / "bin" / "python")).absolute()
 """The interpreter that has what stands in peers.txt; `make bench` makes it."""
 SCRIPTS = ROOT / "benchmarks" / "peers"
 
