@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.audio.silence import RATE, SHORTEST_MS, WINDOW_MS, find_silences, quietest_sample
+from pipeline.audio.silence import RATE, SHORTEST_MS, WINDOW_MS, _Summed, find_silences, quietest_sample
 from pipeline.audio.soundfiles import FlacWriter
 
 ROOT = Path(__file__).parent.parent
@@ -127,6 +128,33 @@ def test_the_search_can_be_stopped_in_each_minute(tmp_path):
 
 
 @slow
+@given(
+    total=st.integers(0, RATE * 2),
+    pauses=st.lists(st.tuples(st.integers(0, RATE * 2), st.integers(0, RATE)), max_size=3),
+    threshold=st.floats(-70, -10),
+)
+@settings(max_examples=60, deadline=None)
+@example(total=RATE + 8, pauses=[(RATE // 2, RATE)], threshold=-40.0)
+@example(total=RATE + 9, pauses=[(RATE // 2, RATE)], threshold=-40.0)
+@example(total=RATE + 7, pauses=[(RATE // 2, RATE)], threshold=-40.0)
+def test_pydub_finds_the_same_in_sums_as_in_its_own_parts(total, pauses, threshold):
+    samples = noise(total, 1000)
+    for start, length in pauses:
+        samples[start : start + length] //= 50
+    samples = samples.astype("<i2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pydub import AudioSegment
+        from pydub.silence import detect_silence
+
+    own = AudioSegment(data=samples.tobytes(), sample_width=2, frame_rate=RATE, channels=1)
+    summed = _Summed(samples)
+    assert len(own) == len(summed)
+    assert own.max_possible_amplitude == summed.max_possible_amplitude
+    how = {"min_silence_len": SHORTEST_MS, "silence_thresh": threshold, "seek_step": 10}
+    assert detect_silence(summed, **how) == detect_silence(own, **how)
+
+
 def test_pydub_says_nothing_to_users(tmp_path):
     """Neither about its escapes nor about the ffmpeg that it misses, not even when all warnings are shown."""
     path = flac(tmp_path / "a.flac", np.zeros(RATE))

@@ -6,12 +6,14 @@ here, and its complaints about that don't reach users.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.audio.soundfiles import read_samples
 
@@ -81,10 +83,8 @@ def _add(found: list[tuple[int, int]], silence: tuple[int, int]) -> None:
 
 
 def _silences(samples: NDArray[np.int16]) -> list[tuple[int, int]]:
-    pydub, silence = _pydub()
-    sound = pydub.AudioSegment(data=samples.tobytes(), sample_width=2, frame_rate=RATE, channels=1)
-    spans_ms = silence.detect_silence(
-        sound, min_silence_len=SHORTEST_MS, silence_thresh=_threshold_dbfs(samples), seek_step=STEP_MS
+    spans_ms = _pydub().detect_silence(
+        _Summed(samples), min_silence_len=SHORTEST_MS, silence_thresh=_threshold_dbfs(samples), seek_step=STEP_MS
     )
     return [(start * SAMPLES_PER_MS, min(end * SAMPLES_PER_MS, len(samples))) for start, end in spans_ms]
 
@@ -107,11 +107,42 @@ def _levels_dbfs(samples: NDArray[np.int16]) -> NDArray[np.float64]:
     return levels
 
 
+class _Summed:
+    """Audio as pydub's search asks for it: its parts by milliseconds, of which only the level is wanted.
+
+    pydub's own AudioSegment copies each part and measures it anew; sums from the start give the same numbers
+    in a twentieth of the time.
+    """
+
+    max_possible_amplitude = 1 << 15
+
+    def __init__(self, samples: NDArray[np.int16]) -> None:
+        import numpy as np
+
+        squares = np.cumsum(samples.astype(np.int64) ** 2)
+        self._before: list[int] = [0, *squares[SAMPLES_PER_MS - 1 :: SAMPLES_PER_MS].tolist()]
+        self._total = int(squares[-1]) if len(squares) else 0
+        self._length_ms = round(1000 * (len(samples) / RATE))
+
+    def __len__(self) -> int:
+        return self._length_ms
+
+    def __getitem__(self, part: slice) -> _Level:
+        end = min(part.stop, self._length_ms)
+        # The last millisecond may be a part of one; what lacks counts as silence, as pydub has it.
+        summed = self._before[end] if end < len(self._before) else self._total
+        size = (end - part.start) * SAMPLES_PER_MS
+        return _Level(int(math.sqrt((summed - self._before[part.start]) / size)))
+
+
+class _Level(NamedTuple):
+    rms: int
+
+
 @cache
-def _pydub() -> tuple[ModuleType, ModuleType]:
+def _pydub() -> ModuleType:
     """Import pydub without its warnings: invalid escapes, `audioop`, and the ffmpeg that isn't needed here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import pydub
-        import pydub.silence
-    return pydub, pydub.silence
+        silence = import_module("pydub.silence")
+    return silence
