@@ -144,5 +144,4 @@ def _pydub() -> ModuleType:
     """Import pydub without its warnings: invalid escapes, `audioop`, and the ffmpeg that isn't needed here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        silence = import_module("pydub.silence")
-    return silence
+        return import_module("pydub.silence")
