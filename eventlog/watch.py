@@ -34,7 +34,7 @@ class StopEvent(Protocol):
         """Wait until it is set, or so many seconds."""
 
 
-def changes(root: str, *, idle_s: float = 1.0, stop: StopEvent | None = None) -> Iterator[frozenset[str] | None]:
+def changes(root: str, *, idle_s: float = 5.0, stop: StopEvent | None = None) -> Iterator[frozenset[str] | None]:
     """Yield the names of logs that changed, as soon as they do; None: any may have, look at all of them.
 
     First None, once changes are seen; then at least every `idle_s`, and be it that nothing changed. Folders that
