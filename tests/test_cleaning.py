@@ -358,3 +358,12 @@ def test_answers_that_a_variant_took_over_count_as_paid() -> None:
     kinds = {file.path: file.kind for file in removable(past.state, paid=True)}
     assert kinds[ref.path] == PAID
     assert price(past.state, {ref.path}) == ()
+
+
+def test_results_stay_since_an_engine_that_costs_money_might_make_them_again() -> None:
+    """Words by a free engine, and since then the environment names another one: a new merge still finds them."""
+    past = finished()
+    now = ({"speakers": 2}, {"transcriber": "dear"})
+    assert billable(planned(past.state, *now)) == set()
+    past.clean()
+    assert billable(planned(past.state, *now)) == set()
