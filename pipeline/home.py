@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import frozen
 
 from eventlog.values import Value
-from projections.family import base_of
+from projections.ids import base_of
 
 
 @frozen(eq=False, repr=False)
