@@ -330,7 +330,7 @@ def _environment() -> dict[str, str]:
     """Return what the server needs to find our modules and its libraries, and nothing that is anybody's secret."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     places = os.pathsep.join(os.path.abspath(place) for place in sys.path if place)
-    return {**kept, **CALM, "PYTHONPATH": places, "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **CALM, "PYTHONPATH": places}
 
 
 SERVER = _Server()
