@@ -1,9 +1,9 @@
 """Many short recordings with an engine that does nothing: two cores against one, and whether memory stays flat.
 
 Each recording is ten seconds of WAV; a script diarizes and transcribes it, so what is measured is evt itself:
-identifying, converting, logs, artifacts, merge, export, delivery. The whole command line runs in a process that may
-use one core, then two (`os.sched_setaffinity`, so Linux only), each with a home of its own and as many recordings
-at once. `python benchmarks/batch.py FOLDER [COUNT]`; in /dev/shm nothing waits for a disk, so that cores are all.
+identifying, converting, logs, artifacts, merge, export, delivery. The whole command line runs as users run it, in a
+process that may use one core, then two (`os.sched_setaffinity`, so Linux only), each with a home of its own.
+`python benchmarks/batch.py FOLDER [COUNT]`; in /dev/shm nothing waits for a disk, so that only cores count.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 
 RATE_HZ = 16000
 SECONDS = 10
-JOBS = 4
-"""At once in both cases: more than the cores, so that waiting for the disk idles none of them."""
+ROUNDS = 2
+"""The cases take turns, and the fastest run of each counts, since others use the machine too."""
 
 _SCRIPT = """turns = [[0.0, 3.0, "SPEAKER_00"], [3.0, 9.0, "SPEAKER_01"]]
 words = [["one", 0.2, 0.6], ["two", 1.5, 1.9], ["three", 4.0, 4.5]]
@@ -42,8 +42,10 @@ def measure(folder: Path, count: int = 60) -> dict[str, float]:
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) < 2:
         raise SystemExit("This compares two cores with one, and there is only one.")
-    for number in (1, 2):
-        figures |= {f"{name}_{number}": value for name, value in _run(folder, set(allowed[:number]), count).items()}
+    for number in (1, 2) * ROUNDS:
+        run = {f"{name}_{number}": value for name, value in _run(folder, set(allowed[:number]), count).items()}
+        if run[f"wall_s_{number}"] < figures.get(f"wall_s_{number}", float("inf")):
+            figures |= run
     figures["ratio"] = figures["wall_s_1"] / figures["wall_s_2"]
     return figures
 
@@ -70,7 +72,7 @@ def _run(folder: Path, cores: set[int], count: int) -> dict[str, float]:
     arguments = [sys.executable, "-c", _PROGRAM, "--home", str(home), "run", str(folder / "in"), "-o", str(out)]
     before, begun_s = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     process = subprocess.Popen(
-        [*arguments, "-q", "-j", str(JOBS), *engines],
+        [*arguments, "-q", *engines],
         stdout=subprocess.DEVNULL,
         preexec_fn=lambda: os.sched_setaffinity(0, cores),  # noqa: PLW1509 # nothing else runs here
     )

@@ -30,42 +30,53 @@ _DRAWN_EVERY_S = 0.1
 
 
 class Row(PlainReporter):
-    """What one recording is doing; told by the threads that work on it."""
+    """What one recording is doing; told by the threads that work on it.
 
-    def __init__(self, view: BatchView, name: str) -> None:
-        super().__init__(verbose=view.verbose)
-        self._view = view
+    Args:
+        post: lets the main thread write a text; also where all is quiet, if its second argument says so.
+        name: the recording's.
+    """
+
+    def __init__(self, post: Callable[[str, bool], None], name: str, *, verbose: bool = False) -> None:
+        super().__init__(verbose=verbose)
+        self.post = post
+        self.verbose = verbose
         self.name = printable(name)
         self.stages: dict[str, str] = {}
 
     def begins(self, name: str, pipeline: str) -> None:
         """Say it only if asked to be verbose."""
-        self.name = printable(name)
-        if self._view.verbose:
+        if self.verbose:
             self.line(f"begins ({pipeline})")
 
     def line(self, text: str) -> None:
         """Let the main thread write a note, with the recording's name."""
-        self._view.post(f"{self.name}: {text.strip()}")
+        self.post(printable(f"{self.name}: {text.strip()}"), False)
 
     def traceback(self, text: str) -> None:
         """Let the main thread show a traceback."""
-        self._view.post(text, always=True, is_safe=True)
+        self.post(text, True)
+
+    def changed(self) -> None:
+        """Nothing: whoever shows it looks by itself."""
 
     def stage_started(self, step: StagePlan, attempt: int) -> None:
         """Show the stage."""
         self.stages[step.stage] = step.stage
+        self.changed()
         super().stage_started(step, attempt)
 
     def stage_progress(self, stage: str, done_s: float, total_s: float) -> None:
         """Show how far it is."""
         if stage in self.stages and total_s:
             self.stages[stage] = f"{stage} {min(done_s / total_s, 1):.0%}".replace("%", " %")
+            self.changed()
 
     def stage_ended(self, attempt: Attempt) -> None:
         """Show it no more; what came out is told with the outcome."""
         self.stages.pop(attempt.stage, None)
-        if self._view.verbose:
+        self.changed()
+        if self.verbose:
             super().stage_ended(attempt)
 
     def __str__(self) -> str:
@@ -141,7 +152,7 @@ class BatchView:
 
     def begin(self, name: str) -> Row:
         """Show that a recording is worked on."""
-        row = Row(self, name)
+        row = Row(self.post, name, verbose=self.verbose)
         self.rows[id(row)] = row
         return row
 
@@ -149,10 +160,10 @@ class BatchView:
         """Show it no more."""
         self.rows.pop(id(row), None)
 
-    def post(self, text: str, *, always: bool = False, is_safe: bool = False) -> None:
-        """Keep a line until the main thread writes it."""
+    def post(self, text: str, always: bool = False) -> None:  # also called from afar
+        """Keep a text, safe to print, until the main thread writes it; where all is quiet only if `always`."""
         if always or not self.quiet:
-            self._posted.put(text if is_safe else printable(text))
+            self._posted.put(text)
 
     def show(self, outcome: Callable[[], None] | None = None) -> None:
         """Write what was posted, and what `outcome` writes; to be called often, by the main thread."""

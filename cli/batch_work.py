@@ -11,10 +11,12 @@ from attrs import define, field
 
 from cli.batch_summary import Summary
 from cli.batch_view import BatchView, Row, Totals, make_view
+from cli.crew import WORTH_IT, Crew, Orders
 from cli.crowd import Crowd, OneAtATime
 from cli.outcomes import Outcome, tell
 from cli.output import say
 from cli.progress import PlainReporter, make_reporter
+from cli.render import printable
 from cli.roll import Entry, Roll
 from cli.signals import stop_on_signals
 from cli.sources import unopened
@@ -50,7 +52,9 @@ class BatchWork:
     reports: dict[Entry | int, dict[str, Any]] = field(factory=dict)
     doubtful: list[Entry] = field(factory=list)
     has_run: bool = False
+    unsafe_fs: bool = False
     _families: OneAtATime = field(factory=OneAtATime, init=False)
+    _crew: Crew | None = field(default=None, init=False)
 
     def carry_out(self, *, verbose: bool, may_ask: bool, notes: Iterable[str] = ()) -> list[int]:
         """Work on all; return the signals that were received meanwhile."""
@@ -60,6 +64,8 @@ class BatchWork:
             return self._carry_out_many(verbose=verbose, may_ask=may_ask, notes=notes)
         finally:
             self.shop.providers.close()
+            if self._crew is not None:
+                self._crew.close()
 
     def ordered_reports(self) -> list[dict[str, Any]]:
         """Return the reports of what was refused, then of the recordings in the order in which they were named."""
@@ -87,9 +93,13 @@ class BatchWork:
         view = make_view(totals, self.shop.clock_s, self._cost, quiet=self.quiet, verbose=verbose)
         received = stop_on_signals(self.shop, view.forget)
         for note in notes:
-            view.post(f"Note: {note}")
+            view.post(printable(f"Note: {note}"))
         self._refuse_all(summary)
         jobs = jobs_of(self.shop, self.named)
+        if len(self.roll.entries) >= WORTH_IT and min(jobs, self.shop.pools.cores) > 1:
+            limits, home = self.shop.ledger.limits, self.shop.home
+            orders = Orders(home.root, self.unsafe_fs, limits, self.named, self.names, self.debug, verbose)
+            self._crew = Crew(self.shop, orders)
         self.work_on_many(self.roll.in_order(), jobs, view, summary)
         if may_ask and (waiting := self._ask_once()):
             totals.waiting -= len(waiting)
@@ -156,6 +166,8 @@ class BatchWork:
         else:
             # Two names of one recording, or variants of it, would refuse one another.
             with self._families.alone(base_of(item.pipeline)):
+                if self._crew is not None and isinstance(reporter, Row) and self._crew.takes(item):
+                    return self._crew.work_on(item, reporter)
                 return work_on(self.shop, item, self.named, reporter, debug=self.debug, names=self.names)
         return outcome
 

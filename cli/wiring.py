@@ -17,10 +17,12 @@ from eventlog.store import Store
 from pipeline.home import Home
 from pipeline.ledger import Ledger
 from pipeline.pacing import Pace
+from pipeline.pools import REMOTE_SIZE, Pools
 from pipeline.providers.registry import Providers
 from pipeline.providers.remote import Access
 from pipeline.providers.services import load_services
 from pipeline.workshop import Identity, Workshop
+from projections.limits import Limits
 
 _DECIDING_PACKAGES = (
     *("av", "ctranslate2", "faster-whisper", "numpy", "pocketsphinx", "pyannote.audio", "pydub"),
@@ -41,8 +43,24 @@ def workshop_of(settings: Settings, *, unsafe_fs: bool = False) -> Workshop:
     Raises:
         ServicesFileError: the home's file of prices and models can't be understood.
     """
-    home, access = settings.home, settings.access
+    return shop_of(settings.home, settings.limits, settings.access, unsafe_fs=unsafe_fs)
+
+
+def shop_of(
+    home: Home,
+    limits: Limits,
+    access: Mapping[str, Access],
+    *,
+    unsafe_fs: bool = False,
+    pools: Pools | None = None,
+) -> Workshop:
+    """Return everything that a run needs in this home, for real; how much is done at once depends on the limits.
+
+    Raises:
+        ServicesFileError: as `workshop_of`.
+    """
     providers = make_providers(home, access)
+    remote = max(REMOTE_SIZE, limits.jobs or 0, *(item.concurrency or 0 for item in access.values()))
     return Workshop(
         home=home,
         store=open_store(home, unsafe_fs=unsafe_fs),
@@ -51,9 +69,10 @@ def workshop_of(settings: Settings, *, unsafe_fs: bool = False) -> Workshop:
         clock_s=time.monotonic,
         new_run_id=new_run_id,
         stop=threading.Event(),
-        ledger=Ledger(settings.limits, providers.services.rates, time.monotonic),
+        ledger=Ledger(limits, providers.services.rates, time.monotonic),
         pace=Pace(home.pace, time.time),
         per_minute={name: item.requests_per_minute for name, item in access.items() if item.requests_per_minute},
+        pools=pools or Pools(remote=remote),
         today=datetime.now(UTC).date().isoformat(),
     )
 

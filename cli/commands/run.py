@@ -118,7 +118,7 @@ def _work(
     roll = enroll(
         written, shop.store, settings.home, settings.output_dir, moved_to=moved_to, verify=flags["verify"]
     )
-    return BatchWork(shop, roll, *wishes, debug=obj["debug"], quiet=obj["quiet"])
+    return BatchWork(shop, roll, *wishes, debug=obj["debug"], quiet=obj["quiet"], unsafe_fs=obj["unsafe_fs"])
 
 
 def _welcome(settings: Settings, shop: Workshop, item: Item) -> None:

@@ -1,0 +1,120 @@
+"""Worker processes of a batch: what goes there, and that a stop, a kill and an end are what they are in threads."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from cli.batch_view import Row
+from cli.crew import Crew, Orders
+from cli.outcomes import Outcome
+from cli.roll import Item, enroll
+from cli.wiring import shop_of
+from pipeline.home import Home
+from projections.limits import NO_LIMITS
+from projections.options import Named
+from tests.support.shop import scripted, write_script, write_speech
+
+pytestmark = pytest.mark.slow
+
+WORDS = [("one", 0.2, 0.6)]
+
+
+class Bench:
+    """A crew, and recordings for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "home").mkdir()
+        self.crew = self._crew(write_script(folder / "script.toml", words=WORDS))
+        self.posted: list[str] = []
+
+    def _crew(self, script: Path) -> Crew:
+        home = Home(self.folder / "home")
+        named = Named(options=scripted(script))
+        shop = shop_of(home, NO_LIMITS, {})
+        return Crew(shop, Orders(home.root, False, NO_LIMITS, named, (), debug=False, verbose=False))
+
+    def with_script(self, **fields: object) -> Crew:
+        return self._crew(write_script(self.folder / "other.toml", words=WORDS, **fields))
+
+    def item(self, seed: int = 0) -> Item:
+        recording = write_speech(self.folder / f"r{seed}.wav", 1.0, seed)
+        shop = self.crew.shop
+        roll = enroll([str(recording)], shop.store, shop.home, self.folder)
+        return roll.item(roll.entries[0])
+
+    def work_on(self, item: Item) -> Outcome:
+        return self.crew.work_on(item, Row(lambda text, always: self.posted.append(text), item.name))
+
+    def started(self, item: Item) -> dict[str, object]:
+        lines = Path(self.crew.shop.store.path(item.pipeline)).read_text().splitlines()
+        (started,) = [json.loads(line)["data"] for line in lines if '"run.started"' in line]
+        return started
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.crew.close()
+
+
+def test_a_worker_does_what_a_thread_does_in_a_process_of_its_own(bench: Bench) -> None:
+    first, second = bench.item(1), bench.item(2)
+    outcomes = [bench.work_on(first), bench.work_on(second)]
+    assert [outcome.code for outcome in outcomes] == [0, 0]
+    assert outcomes[0].ran == ("audio_conversion", "diarization", "transcription", "merge", "export")
+    assert (bench.folder / "r1.txt").exists()
+    assert bench.started(first)["pid"] == bench.started(second)["pid"] != os.getpid()
+
+
+def test_what_costs_or_is_heavy_or_known_stays_with_the_threads(bench: Bench) -> None:
+    item = bench.item(1)
+    assert bench.crew.takes(item)
+    assert not bench.with_script(billable="true", price_per_min=0.6).takes(item)
+    assert not bench.with_script(heavy="true").takes(item)
+    bench.work_on(item)
+    assert not bench.crew.takes(item)
+
+
+def test_a_recording_that_fails_is_an_outcome_and_the_worker_goes_on(bench: Bench) -> None:
+    bad = bench.folder / "bad.wav"
+    bad.write_bytes(b"RIFF, but no sound")
+    shop = bench.crew.shop
+    roll = enroll([str(bad)], shop.store, shop.home, bench.folder)
+    assert bench.work_on(roll.item(roll.entries[0])).code == 3
+    assert bench.work_on(bench.item(1)).code == 0
+
+
+def test_a_worker_that_is_killed_fails_its_recording_only_and_the_next_one_gets_another(bench: Bench) -> None:
+    bench.work_on(bench.item(1))
+    (worker,) = bench.crew._all
+    worker.process.kill()
+    worker.process.join()
+    killed = bench.work_on(bench.item(2))
+    assert killed.code == 1
+    assert "has ended" in str(killed.error)
+    assert bench.work_on(bench.item(2)).code == 0
+
+
+def test_a_stop_reaches_the_workers_and_the_log_says_so(bench: Bench) -> None:
+    delay = '[[delays]]\noperation = "transcription"\nseconds = 60'
+    script = write_script(bench.folder / "slow.toml", words=WORDS, extra=delay)
+    bench.crew.orders = evolve(bench.crew.orders, named=Named(options=scripted(script)))
+    item, outcomes = bench.item(1), list[Outcome]()
+    row = Row(lambda text, always: None, item.name)
+    thread = threading.Thread(target=lambda: outcomes.append(bench.crew.work_on(item, row)))
+    thread.start()
+    while "transcription" not in row.stages:
+        thread.join(0.02)
+    bench.crew.shop.stop.set()
+    thread.join()
+    assert outcomes[0].outcome == "interrupted"
+    assert '"run.finished"' in Path(bench.crew.shop.store.path(item.pipeline)).read_text().splitlines()[-1]
