@@ -188,10 +188,14 @@ def free_bytes(found: Iterable[Lying]) -> int:
     return sum(same[0].size_bytes for same in names.values() if len(same) >= same[0].links)
 
 
+_DEEPEST = 4
+"""So many folders deep lies a file of an attempt: `artifacts/59/<id>/<stage>/<attempt>`."""
+
+
 def temporary(home: Home, now_s: float) -> list[Candidate]:
     """Return the files in the making that a killed process left anywhere in a home but in scratch."""
     with opened(home.root) as root:
-        found = files_ending(root, ".tmp", 2) if root is not None else []
+        found = files_ending(root, ".tmp", _DEEPEST) if root is not None else []
     return [Candidate(item, MAKING) for item in found if item.changed_s < now_s - TEMPORARY_AGE_S]
 
 

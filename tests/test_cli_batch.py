@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from cli.crew import WORTH_IT
 from tests.support.cli import Evt
 
 pytestmark = pytest.mark.slow
@@ -172,6 +173,34 @@ def test_names_on_standard_input_may_hold_anything(evt: Evt) -> None:
 
 def test_without_a_name_the_command_says_what_to_name(evt: Evt) -> None:
     assert "Name a recording" in evt("run", code=2).stderr
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_batch_with_workers_is_gone_on_with_after_it_was_ended(evt: Evt, number: signal.Signals) -> None:
+    """The workers of a batch that was killed end too, so that nothing holds the logs."""
+    folder = evt.work / "in"
+    folder.mkdir()
+    for seed in range(WORTH_IT):
+        evt.speech(f"in/r{seed}.wav", seconds=1.0, seed=seed + 1)
+    process = evt.start("run", "in", "-j2", *evt.engines)
+    wait_until(lambda: len(transcripts(evt)) >= 2)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}[number]
+    workers = {
+        record["data"]["pid"]
+        for records in records_of(evt).values()
+        for record in records[1:4]
+        if "pid" in record["data"]
+    }
+    assert workers
+    assert process.pid not in workers
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 10)
+    assert len(transcripts(evt)) < WORTH_IT
+    evt.run("in")
+    assert len(transcripts(evt)) == WORTH_IT
+    assert set(successes(evt).values()) == {1}
 
 
 # On a terminal
