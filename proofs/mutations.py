@@ -36,6 +36,7 @@ class Mutation:
 WRITER, READER, RECORD = "eventlog/writer.py", "eventlog/reader.py", "eventlog/record.py"
 STORAGE, FOLDERS = "eventlog/storage.py", "eventlog/folders.py"
 OPENING, RECOVERY = "eventlog/opening.py", "eventlog/recovery.py"
+LOCKING = "eventlog/locking.py"
 PLACE, STORE = "eventlog/place.py", "eventlog/store.py"
 
 ACKNOWLEDGING = (
@@ -119,7 +120,7 @@ OPENING_ONES = (
     ),
     Mutation(
         "inode-not-compared-after-locking",
-        OPENING,
+        LOCKING,
         "if file.try_lock() and file.size_bytes() is not None:",
         "if file.try_lock():",
     ),
@@ -142,9 +143,7 @@ OPENING_ONES = (
         "flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK",
         "flags | os.O_CLOEXEC | os.O_NONBLOCK",
     ),
-    Mutation(
-        "gone-log-begun-anew", OPENING, "            if traces or not create:\n", "            if not create:\n"
-    ),
+    Mutation("gone-log-begun-anew", OPENING, "        if traces or not create:\n", "        if not create:\n"),
     Mutation(
         "emptied-log-begun-anew",
         OPENING,

@@ -305,7 +305,7 @@ def test_what_people_tell_an_engine_is_in_no_line_of_a_log(evt: Evt) -> None:
         keys = {"OPENAI_API_KEY": OPENAI_KEY, "OPENAI_BASE_URL": openai.base_url}
         engines = ("--diarizer", "builtin", "--transcriber", "openai", "--speakers", "1")
         evt("run", names[0], *engines, "--prompt", said["flag"], "-v", code=None, **keys)
-        evt("run", *names[1:3], *engines, "-v", code=None, EVT_KEYWORDS=said["variable"], **keys)
+        evt("run", *names[1:3], *engines, "-j", "1", "-v", code=None, EVT_KEYWORDS=said["variable"], **keys)
         evt("run", names[3], *engines, "--profile", "p", code=None, **keys)
         evt("run", names[3], "--prompt", "", "--keywords", "", code=None, **keys)
         assert all(word.encode() in openai.heard for word in said.values()), "the search would find something"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-import sqlite3
 import sys
-from contextlib import closing
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from eventlog.store import Store
 from pipeline.delivery import stems_of
 from pipeline.errors import SourceRejectedError
 from pipeline.home import Home
+from pipeline.recordings import _remember
 from projections.graph import FORMATS
 from projections.graph import SUFFIXES as OF_FORMATS
 
@@ -166,12 +166,8 @@ def test_what_the_home_has_a_log_of_goes_first(folder: Path) -> None:
     roll = roll_of(folder, "a.wav", "b.wav")
     item = roll.item(roll.entries[1])
     assert item.recording is not None
-    device, inode, *rest = item.recording.signature
     roll.home.root.mkdir()
-    with closing(sqlite3.connect(roll.home.index)) as database, database:
-        database.execute("CREATE TABLE digests (device, inode, size_bytes, mtime_ns, ctime_ns, sha256)")
-        row = (str(device), str(inode), *rest, item.recording.sha256)
-        database.execute("INSERT INTO digests VALUES (?, ?, ?, ?, ?, ?)", row)
+    _remember(roll.home.index, item.recording.signature, item.recording.sha256, time.time() + 60)
     assert [entry.name for entry in roll.in_order()] == ["a.wav", "b.wav"]
     write(Path(roll.store.path(item.pipeline)))
     assert [entry.name for entry in roll.in_order()] == ["b.wav", "a.wav"]

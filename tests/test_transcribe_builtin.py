@@ -124,8 +124,8 @@ def test_it_says_what_it_is_and_imports_no_decoder_for_that():
 
 
 def test_without_pocketsphinx_it_says_what_to_do(tmp_path):
-    """A Python that has attrs but no pocketsphinx, as from 3.14 on."""
-    for package in ("attr", "attrs"):
+    """A Python that has what evt always needs, and no pocketsphinx, as from 3.14 on."""
+    for package in ("attr", "attrs", "orjson"):
         (tmp_path / package).symlink_to(Path(find_spec(package).origin).parent)
     code = "from pipeline.providers.transcribe_builtin import BuiltinTranscriber as B; print(B().engine().lacking)"
     printed = subprocess.run(
