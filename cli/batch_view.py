@@ -123,6 +123,19 @@ class Totals:
         """Return how many hours of audio are done in an hour."""
         return self.audio_s / max(now_s - self.begun_s, 0.001)
 
+    def words(self, now_s: float) -> list[str]:
+        """Return how far the batch is, what matters most first, since a narrow terminal cuts the end off."""
+        parts = [f"{self.done} of {self.total} done", *self.troubles()]
+        left_s = self.left_s(now_s)
+        parts += [f"{seconds(left_s)} left"] if left_s is not None else []
+        parts += [f"{self.speed(now_s):.1f} h of audio per hour"] if self.audio_s else []
+        return parts
+
+    def troubles(self) -> list[str]:
+        """Return what isn't done and won't be by itself."""
+        parts = [f"{self.failed} failed"] if self.failed else []
+        return parts + ([f"{self.waiting} waiting for you"] if self.waiting else [])
+
 
 class BatchView:
     """Where there is no terminal: notes as they come; the outcomes are told by others.
@@ -235,14 +248,8 @@ def make_view(
 
 
 def totals_line(totals: Totals, now_s: float, cost: str) -> str:
-    """Return how far a batch is, what matters most first, since a narrow terminal cuts the end off."""
-    parts = [f"{totals.done} of {totals.total} done"]
-    parts += [f"{totals.failed} failed"] if totals.failed else []
-    parts += [f"{totals.waiting} waiting for you"] if totals.waiting else []
-    left_s = totals.left_s(now_s)
-    parts += [f"{seconds(left_s)} left"] if left_s is not None else []
-    parts += [f"{totals.speed(now_s):.1f} h of audio per hour"] if totals.audio_s else []
-    return " · ".join([*parts, *([cost] if cost else [])])
+    """Return how far all is, and what was paid."""
+    return " · ".join([*totals.words(now_s), *([cost] if cost else [])])
 
 
 def cells(text: str) -> int:

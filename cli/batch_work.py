@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -142,11 +142,17 @@ class BatchWork:
                     view.show()
                     continue
                 entry, (_, outcome) = ended
-                self._note(entry, outcome, summary)
-                view.show(lambda told=outcome: tell(told, as_json=self.as_json, quiet=self.quiet))  # type: ignore[misc] # bound now
+                view.show(self._ended(entry, outcome, view, summary))
         finally:
             view.show()
             view.clear()
+
+    def _ended(
+        self, entry: Entry, outcome: Outcome, view: BatchView, summary: Summary
+    ) -> Callable[[], None] | None:
+        """Note what came of a recording; return what tells of it; None: nobody need know."""
+        self._note(entry, outcome, summary)
+        return lambda: tell(outcome, as_json=self.as_json, quiet=self.quiet)
 
     def _ask_once(self) -> list[Entry]:
         """Ask, once for all, whether what may be paid already is sent again; return what to run then."""

@@ -25,6 +25,10 @@ class DecisionNeededError(EvtError):
     """Nothing can go on before the user decides; the message says what."""
 
 
+class WatchedError(EvtError):
+    """A folder can't be watched; the message says why, and what to do."""
+
+
 class PageRefusedError(EvtError):
     """The page can't have that name, because something of somebody else has it."""
 

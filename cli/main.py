@@ -16,6 +16,7 @@ from cli.output import prepare_streams, say
 
 COMMANDS = {
     "run": "Transcribe recordings, or go on where a run stopped.",
+    "watch": "Transcribe recordings as they come into folders.",
     "plan": "Say what `run` would do, and why, without doing it.",
     "list": "List the pipelines of this home.",
     "show": "Show one pipeline: stages, transcript, log.",

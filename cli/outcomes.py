@@ -11,7 +11,7 @@ from cli.exit_codes import DECISION, FAILED, INTERRUPTED, OK, REFUSED, exit_code
 from cli.output import say
 from cli.quality_report import quality_note
 from cli.render import printable, seconds, shown_error
-from eventlog.errors import EvtError
+from eventlog.errors import EvtError, LogLockedError
 from pipeline import runner
 from pipeline.delivery import Delivery
 from pipeline.runner import RunResult
@@ -38,6 +38,8 @@ class Outcome:
     duration_s: float = 0.0
     notes: list[str] = field(factory=list)
     is_in_doubt: bool = False
+    is_held: bool = False
+    """Another process works on it."""
     audio_s: float = 0.0
     reason: str | None = None
     """Why it ended badly, without what only this recording has."""
@@ -54,6 +56,7 @@ class Outcome:
         self.error = f"{shown_error(error)} {more}".strip()
         self.reason = shown_error(error)
         self.code = exit_code_of(error)
+        self.is_held = isinstance(error, LogLockedError)
         self.outcome = "refused" if self.code == REFUSED else "failed"
 
     def fail(self, error: Exception) -> None:
