@@ -54,7 +54,8 @@ class Outcome:
     def refuse(self, error: EvtError, more: str = "") -> None:
         """Take over an error that ended the work on this item."""
         self.error = f"{shown_error(error)} {more}".strip()
-        self.reason = shown_error(error)
+        # What was added to an error, such as who holds a log since when, is true of this recording alone.
+        self.reason = shown_error(error.__cause__ if isinstance(error.__cause__, type(error)) else error)
         self.code = exit_code_of(error)
         self.is_held = isinstance(error, LogLockedError)
         self.outcome = "refused" if self.code == REFUSED else "failed"
