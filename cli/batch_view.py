@@ -79,9 +79,10 @@ class Row(PlainReporter):
         if self.verbose:
             super().stage_ended(attempt)
 
-    def __str__(self) -> str:
-        """Return what it does just now."""
-        return f"{self.name}  {', '.join(list(self.stages.values())) or 'begins'}"
+    def shown(self, width: int) -> str:
+        """Return what it does just now; where both don't fit, the name is shortened."""
+        does = ", ".join(list(self.stages.values())) or "begins"
+        return f"{cut(self.name, max(width - cells(does) - 2, width // 3))}  {does}"
 
 
 @define
@@ -226,17 +227,18 @@ class LiveBatchView(BatchView):
         self._drawn_s = now_s
         width = _width()
         # The last column stays free: a line that fills it is wrapped by some terminals.
-        self._drawn = [cut(line, width - 1) for line in self._lines(now_s)]
+        self._drawn = [cut(line, width - 1) for line in self._lines(now_s, width - 1)]
         _write("\n".join(self._drawn))
 
     def forget(self) -> None:
         """Leave what is drawn where it is: something else was written below it."""
         self._drawn = ()
 
-    def _lines(self, now_s: float) -> list[str]:
+    def _lines(self, now_s: float, width: int) -> list[str]:
         rows = list(self.rows.values())
         more = [f"  and {len(rows) - SHOWN_MAX} more"] if len(rows) > SHOWN_MAX else []
-        return [totals_line(self.totals, now_s, self.cost()), *(f"  {row}" for row in rows[:SHOWN_MAX]), *more]
+        shown = [f"  {row.shown(width - 2)}" for row in rows[:SHOWN_MAX]]
+        return [totals_line(self.totals, now_s, self.cost()), *shown, *more]
 
 
 def make_view(
