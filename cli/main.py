@@ -33,6 +33,8 @@ COMMANDS = {
     "salvage": "Set a damaged log aside; go on with what is good of it.",
     "accept": "Go on with a log of which records are lost, or may be.",
     "cleanup": "Free room: remove what can be made again.",
+    "bundle": "Put pipelines into one file, to pass them on or keep them.",
+    "import": "Take the pipelines of a bundle into this home.",
     "archive": "Compress the logs of finished pipelines; all commands still read them.",
     "path": "Print where a pipeline's log and files are.",
     "providers": "List who finds speakers and words, and what each can do and costs.",
@@ -42,6 +44,10 @@ COMMANDS = {
     "config": "Show every setting and where it comes from; set your own.",
     "trust": "Believe the settings file of a folder.",
 }
+
+
+_FILES = {"import": "import_"}
+"""Where a command's file can't have its name."""
 
 
 @contextmanager
@@ -69,7 +75,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         with _no_collection():
-            command: click.Command = import_module(f"cli.commands.{cmd_name}").command
+            command: click.Command = import_module(f"cli.commands.{_FILES.get(cmd_name, cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

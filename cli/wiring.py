@@ -37,6 +37,18 @@ def open_store(home: Home, *, unsafe_fs: bool = False) -> Store:
     return Store(str(home.logs), unsafe_fs=unsafe_fs)
 
 
+def settle_import(home: Home, store: Store) -> None:
+    """Finish, or undo, an import into this home that was cut short.
+
+    Raises:
+        LogError: the disk failed; the next command goes on.
+    """
+    if home.importing.is_dir():
+        from pipeline.importing import Importing
+
+        Importing(home, store, identity().user, new_run_id).settle()
+
+
 def workshop_of(settings: Settings, *, unsafe_fs: bool = False) -> Workshop:
     """Return everything that a run with these settings needs, for real.
 

@@ -88,6 +88,8 @@ class Opening:
     def _locked(self, *, create: bool = False, traces: bool = False) -> Iterator[LogFile]:
         """Give the locked log; whatever fails while it is opened closes it and becomes an error of ours."""
         try:
+            if self.place.is_copy(self.storage):
+                raise refusals.read_only(self.place)
             file = self._find(create=create, traces=traces or recovery.has_traces(self.storage, self.place))
             try:
                 yield file
@@ -108,6 +110,10 @@ class Opening:
         if traces or not create:
             raise refusals.missing(self.place, gone=traces) from None
         self.folders.make(self.place.folder)
+        if self.storage.signature(self.place.copy) is not None:
+            # An import that was cut short left it; what begins now is no copy of anything.
+            self.storage.unlink(self.place.copy)
+            self.storage.sync_dir(self.place.folder)
         return self._lock(self.place.log, create=True)
 
     def _lock(self, path: str, *, create: bool = False) -> LogFile:

@@ -20,7 +20,7 @@ from cli.retention import keep_retention
 from cli.roll import Item, enroll
 from cli.settings import Settings, load_settings
 from cli.sources import listed
-from cli.wiring import workshop_of
+from cli.wiring import open_store, settle_import, workshop_of
 from pipeline.delivery import require_writable
 from pipeline.look import look
 from pipeline.speakers import order_from
@@ -88,6 +88,7 @@ def command(
     settings = load_settings(obj["home"], flags["output_dir"], flags=flags)
     wishes = named_from(flags, settings), order_from(flags["names"])
     require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
+    settle_import(settings.home, open_store(settings.home, unsafe_fs=obj["unsafe_fs"]))
     settings = settings.with_accounts()
     work = _work(obj, settings, wishes, listed(recordings, lists), flags)
     work.as_json = as_json
