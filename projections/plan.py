@@ -266,7 +266,9 @@ def _forward(
     pending = [name for name in _reads(stage, engine) if steps[name].reused is None or steps[name].decision == RUN]
     gaps_allowed = stage == TRANSCRIPTION and bool(options["allow_gaps"].value)
     done = [attempt for attempt in state.attempts.get(stage, ()) if attempt.status == SUCCEEDED]
-    successes = [attempt for attempt in done if gaps_allowed or not attempt.metadata.get("gaps")]
+    # A conversion has gaps too: silence where a recording is damaged. No attempt would fill those.
+    gapless = stage == TRANSCRIPTION and not gaps_allowed
+    successes = [attempt for attempt in done if not (gapless and attempt.metadata.get("gaps"))]
     if pending:
         blocked = lacking is not None and not successes
         reason = str(lacking) if blocked else f"waits for {' and '.join(pending)}"
