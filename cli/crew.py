@@ -126,9 +126,9 @@ class Crew:
 
     def takes(self, item: Item) -> bool:
         """Say whether a recording can be worked on by a worker."""
-        if os.path.lexists(self.shop.store.path(item.pipeline)):
-            return False
         try:
+            if os.path.lexists(self.shop.store.path(item.pipeline)):
+                return False
             options = resolve_options(item.wishes(self.orders.named, self.shop.home), initial_state(item.pipeline))
         except EvtError:
             return False  # the usual way says why
