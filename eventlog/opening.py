@@ -104,8 +104,8 @@ class Opening:
         for _ in range(LOCK_TRIES):
             with contextlib.suppress(FileNotFoundError):
                 return self._lock(self.place.log)
-            # Somebody else may have put it back just now.
-            if not self._archiving.restore() and self.storage.signature(self.place.log) is None:
+            # Somebody else may have put it back just now, or away again.
+            if not self._archiving.restore() and not self._is_anywhere():
                 break
         if traces or not create:
             raise refusals.missing(self.place, gone=traces) from None
@@ -118,6 +118,9 @@ class Opening:
 
     def _lock(self, path: str, *, create: bool = False) -> LogFile:
         return lock(self.storage, self.place, path, self.sleep, create=create)
+
+    def _is_anywhere(self) -> bool:
+        return any(self.storage.signature(path) is not None for path in (self.place.log, self.place.archive))
 
     @property
     def _archiving(self) -> Archiving:
