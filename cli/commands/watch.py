@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 from typing import Any
 
 import click
@@ -99,9 +100,10 @@ def command(
         shop, roll, *wishes, debug=obj["debug"], quiet=obj["quiet"], as_json=as_json, watch=watch, retry_s=retry_s
     )
     watch.is_over = lambda: shop.stop.is_set() or work.has_ended
+    work.sweep = partial(keep_retention, settings, shop, quiet=obj["quiet"])
     with only_watcher(watch.folders, settings.home):
         received = work.carry_on(verbose=obj["verbose"], notes=settings.ignored)
-    keep_retention(settings, shop, quiet=obj["quiet"])
+    work.sweep()
     if received:
         return TERMINATED if received[0] == signal.SIGTERM else INTERRUPTED
     return work.exit_code()
