@@ -209,3 +209,11 @@ def test_only_folders_outside_of_the_home_are_watched(evt: Evt, inbox: Path) -> 
     done = evt("watch", "in", "--once", *SETTLE, *evt.engines, EVT_HOME=str(inbox / "home"))
     assert "in/home is evt's home; it is passed over." in done.stderr
     assert transcripts(evt) == {"a.txt"}
+
+
+def test_offline_holds_for_what_comes(evt: Evt, inbox: Path) -> None:
+    evt.speech("in/a.wav", 2.0, seed=1)
+    arguments = ("--offline", "watch", "in", "--once", *SETTLE, "--transcriber", "openai")
+    done = evt(*arguments, code=3, OPENAI_API_KEY="sk-none", OPENAI_BASE_URL="https://service.invalid/v1")
+    assert "--offline" in done.stderr
+    assert transcripts(evt) == set()

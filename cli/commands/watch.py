@@ -24,7 +24,7 @@ from cli.times import SPAN_HINT, span_of
 from cli.watch_locks import only_watcher, require_watchable, separate
 from cli.watch_names import WatchNames
 from cli.watch_work import WatchWork
-from cli.wiring import workshop_of
+from cli.wiring import open_store, settle_import, workshop_of
 from eventlog.filesystem import file_system_of
 from eventlog.leases import is_open_for_writing
 from pipeline.delivery import require_writable
@@ -90,6 +90,7 @@ def command(
     retry_s = _seconds(retry)
     require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
     require_watchable(folders, settings.home)
+    settle_import(settings.home, open_store(settings.home, unsafe_fs=obj["unsafe_fs"]))
     settings = settings.with_accounts()
     require_writable(settings.output_dir)
     shop = workshop_of(settings, unsafe_fs=obj["unsafe_fs"])
