@@ -203,6 +203,7 @@ def test_the_limit_of_all_together_ends_the_watch_with_the_code_of_a_decision(ev
 
 
 def test_only_folders_outside_of_the_home_are_watched(evt: Evt, inbox: Path) -> None:
+    assert "needs a folder" in evt("watch", "in", "-o", "-", code=3).stderr
     assert "There is no folder gone" in evt("watch", "gone", code=3).stderr
     assert "is evt's home" in evt("watch", "in", code=3, EVT_HOME=str(evt.work)).stderr
     evt.speech("in/a.wav", 2.0, seed=1)

@@ -84,6 +84,8 @@ def command(
       evt watch inbox --transcriber openai --max-batch-cost 20
       evt watch inbox --once
     """
+    if flags["output_dir"] == "-":
+        raise SettingsError("-o - is for one recording; what comes needs a folder: -o FOLDER.")
     obj |= {name: obj[name] or flags[name] for name in ("quiet", "verbose", "debug")}
     settings = load_settings(obj["home"], flags["output_dir"], flags=flags, offline=obj["offline"])
     wishes = named_from(flags, settings), order_from(flags["names"])
