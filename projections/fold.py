@@ -7,8 +7,10 @@ Both block the plan, so that nothing is spent on a log that is half understood.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
+import attrs
 import orjson
 from attrs import evolve as changed
 
@@ -33,6 +35,7 @@ from projections.state import (
     Run,
 )
 
+E = TypeVar("E", bound=ev.Event)
 SEALED = "log.sealed"
 RECOVERED = "log.recovered"
 FINDINGS_MAX = 100
@@ -73,6 +76,7 @@ class _Draft:
         last: the last record that was taken; None if there was none.
         under_way: the last attempt of each stage, where that has not ended: its number, and how many calls it
             reused beyond what it says itself.
+        kept: the last event of each type and stage that the state keeps.
     """
 
     def __init__(self, state: PipelineState) -> None:
@@ -96,6 +100,7 @@ class _Draft:
         self.annotations = list(state.annotations)
         self.undone = list(state.undone)
         self.forked = state.forked
+        self.kept: dict[tuple[type, object], ev.Event] = {}
         lasts = [attempts[-1] for attempts in state.attempts.values()]
         self.under_way = {last.stage: [last.number, 0] for last in lasts if last.status == STARTED}
         self.handed_over = state.handed_over
@@ -154,6 +159,22 @@ class _Draft:
         if first is not None and self.created_at is None:
             self.created_at = first.time
 
+    def thrifty(self, event: E) -> E:
+        """Return an event for the state to keep, which shares what is the same in the one of its kind before.
+
+        Most of what a long log says is the same over and over: half of the memory is saved.
+        """
+        kind = (type(event), getattr(event, "stage", None))
+        before = self.kept.get(kind)
+        self.kept[kind] = event
+        for name in () if before is None else _shareable(event.type):
+            mine, other = getattr(event, name), getattr(before, name)
+            # 1, 1.0 and true are equal, but not the same, nor are objects of another order.
+            if mine == other and (type(mine) is str or orjson.dumps(mine) == orjson.dumps(other)):
+                # Nobody else has this event yet: it was made from its record just now.
+                object.__setattr__(event, name, other)
+        return event
+
     def find(self, record: Record, text: str) -> None:
         """Keep what makes no sense in a record."""
         if len(self.findings) < FINDINGS_MAX:
@@ -168,6 +189,13 @@ class _Draft:
         """Say whether this is the stage's last attempt, and has not ended."""
         last = self.under_way.get(stage)
         return last is not None and last[0] == number
+
+
+@cache
+def _shareable(type_name: str) -> tuple[str, ...]:
+    """Return the fields of a type of events that hold text or objects of JSON."""
+    fields = attrs.fields(ev.EVENTS[type_name])
+    return tuple(field.name for field in fields if not {"str", "Json"}.isdisjoint(str(field.type).split(" | ")))
 
 
 def _told_by_others(state: _Draft, record: Record, event: None) -> None:
@@ -198,7 +226,7 @@ def _input_seen(state: _Draft, record: Record, event: ev.InputSeen) -> None:
 def _run_started(state: _Draft, record: Record, event: ev.RunStarted) -> None:
     forgotten = frozenset(state.named) if event.reset else frozenset()
     first_wishes = state.forked.options if state.forked else {}
-    state.runs.append(Run(record.run, event, record.time))
+    state.runs.append(Run(record.run, state.thrifty(event), record.time))
     state.named = {**(first_wishes if event.reset else state.named), **event.named}
     state.open_wishes |= forgotten | frozenset(event.named)
     state.to_refresh |= frozenset(event.refresh)
@@ -223,12 +251,13 @@ def _stage_started(state: _Draft, record: Record, event: ev.StageStarted) -> boo
     if before and before[-1].status == STARTED:
         state.find(record, f"attempt {before[-1].number} has not ended")
         return False
-    state.attempts.setdefault(event.stage, []).append(Attempt(event, record.run, record.time))
+    state.attempts.setdefault(event.stage, []).append(Attempt(state.thrifty(event), record.run, record.time))
     state.under_way[event.stage] = [event.attempt, 0]
     return True
 
 
 def _stage_succeeded(state: _Draft, record: Record, event: ev.StageSucceeded) -> None:
+    event = state.thrifty(event)
     ending = {"outputs": event.outputs, "metadata": event.metadata, "duration_s": event.duration_s}
     _stage_ended(state, record, event.stage, event.attempt, SUCCEEDED, **ending)
 
@@ -274,12 +303,13 @@ def _call_started(state: _Draft, record: Record, event: ev.CallStarted) -> None:
     elif not state.is_under_way(event.stage, event.attempt):
         state.find(record, f"attempt {event.attempt} of {event.stage} is not under way")
     else:
-        state.calls[event.call] = Call(event, record.time)
+        state.calls[event.call] = Call(state.thrifty(event), record.time)
 
 
 def _call_succeeded(state: _Draft, record: Record, event: ev.CallSucceeded) -> None:
     call = _call_under_way(state, record, event.call)
     if call is not None:
+        event = state.thrifty(event)
         # By position, since half of the records of a long log end a call, and `changed` takes three times as long.
         state.calls[event.call] = Call(
             call.started,

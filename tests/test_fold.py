@@ -146,3 +146,19 @@ def test_live_state_is_replayed_state_after_every_record() -> None:
         live = evolve(live, record)
         assert live == fold(initial_state(PIPELINE), records[:number])
     assert changed(live) == live
+
+
+def test_calls_share_what_is_the_same_and_nothing_that_is_only_equal() -> None:
+    limits = [{"n": 1, "m": 0}, {"n": 1.0, "m": 0}, {"n": True, "m": 0}, {"m": 0, "n": True}]
+    calls = [
+        ev.CallStarted(
+            f"c{number}", AUDIO_CONVERSION, 1, "".join(["open", "ai"]), "o", "u", "r", False,
+            expected={"amount": "0.009", "currency": "USD"}, at_most=most,
+        )
+        for number, most in enumerate(limits)
+    ]  # fmt: skip
+    started = ev.StageStarted(AUDIO_CONVERSION, 1, "k", 1, "first", (), {}, {})
+    state = fold(initial_state(PIPELINE), as_records([created(), run_started(), started, *calls]))
+    kept = [state.calls[call.call].started for call in calls]
+    assert repr(kept) == repr(calls)
+    assert all(call.expected is kept[0].expected and call.provider is kept[0].provider for call in kept)
