@@ -173,6 +173,9 @@ class BatchWork:
         else:
             # Two names of one recording, or variants of it, would refuse one another.
             with self._families.alone(base_of(item.pipeline)):
+                if self.shop.stop.is_set():
+                    outcome.leave()
+                    return outcome
                 if self._crew is not None and isinstance(reporter, Row) and self._crew.takes(item):
                     return self._crew.work_on(item, reporter)
                 return work_on(self.shop, item, self.named, reporter, debug=self.debug, names=self.names)

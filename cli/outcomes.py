@@ -70,6 +70,10 @@ class Outcome:
             kind = printable(f"{type(error).__name__}: {error}")
             self.error = f"This is a defect of evt ({kind}); please report it with the output of --debug."
 
+    def leave(self) -> None:
+        """Note that the user stopped the command before its turn came."""
+        self.outcome, self.code = "interrupted", INTERRUPTED
+
     def take_result(self, result: RunResult) -> None:
         """Take over how a run ended."""
         self.outcome, self.ran, self.duration_s = result.outcome, result.ran, result.duration_s

@@ -15,7 +15,8 @@ class Folders:
     """Makes folders durably and remembers those it did, so that each is synced once and not at every use.
 
     Only what this object synced itself counts: whoever else made a folder may have died before syncing its name.
-    One that was removed or replaced since is another folder, and is made anew.
+    One that was removed or replaced since is another folder, and is made anew. The system may give it the old one's
+    number, though: whoever had to wait while others could remove a folder says `forget`.
     """
 
     def __init__(self, storage: Storage) -> None:

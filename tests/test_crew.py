@@ -14,8 +14,10 @@ import pytest
 from attrs import evolve
 
 from cli.batch_view import Row
+from cli.batch_work import BatchWork
 from cli.crew import Crew, Orders
 from cli.outcomes import Outcome
+from cli.progress import PlainReporter
 from cli.roll import Item, enroll
 from cli.wiring import shop_of
 from pipeline.home import Home
@@ -136,3 +138,13 @@ def test_a_stop_reaches_the_workers_and_the_log_says_so(bench: Bench) -> None:
         bench.crew.shop.stop.set()
     assert outcomes[0].outcome == "interrupted"
     assert '"run.finished"' in Path(bench.crew.shop.store.path(item.pipeline)).read_text().splitlines()[-1]
+
+
+def test_a_recording_whose_turn_comes_after_a_stop_is_left_as_it_is(bench: Bench) -> None:
+    shop, recording = bench.crew.shop, write_speech(bench.folder / "r.wav", 1.0, 1)
+    roll = enroll([str(recording)], shop.store, shop.home, bench.folder)
+    work = BatchWork(shop, roll, bench.crew.orders.named)
+    shop.stop.set()
+    outcome = work._outcome(roll.entries[0], PlainReporter())
+    assert (outcome.outcome, outcome.code) == ("interrupted", 130)
+    assert shop.store.pipelines() == []
