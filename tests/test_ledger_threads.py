@@ -17,7 +17,7 @@ from projections.limits import Limits
 from projections.money import Money
 from projections.options import Named
 from tests.support.paid import LIMITS, Paid
-from tests.support.service import RESET_AFTER_ACCEPTANCE, Fault
+from tests.support.service import RESET_AFTER_ACCEPTANCE, STATUS, Fault
 from tests.support.shop import run_once, write_speech
 
 ENGINES = {"diarizer": "none", "transcriber": "openai", "model": "whisper-1"}
@@ -92,3 +92,9 @@ def test_what_may_be_paid_twice_is_limited_for_all_pipelines_together(paid: Paid
     assert 1 <= outcomes.count("completed") <= 10
     assert outcomes.count("needs_decision") == 14 - outcomes.count("completed")
     assert free.amount * 14 < charged.amount <= free.amount * 24
+
+
+def test_recordings_that_are_throttled_at_the_same_moment_are_all_done_in_the_end(paid: Paid) -> None:
+    paid.openai.faults.script(Fault(STATUS, status=429, times=COUNT))
+    outcomes, _ = run_all(paid, LIMITS)
+    assert outcomes == ["completed"] * COUNT
