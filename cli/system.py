@@ -19,11 +19,40 @@ def lock_holders(path: str | Path) -> list[int] | None:
 
     Source: /proc/locks of Linux, proc(5): `1: FLOCK ADVISORY WRITE <pid> <major>:<minor>:<inode> 0 EOF`.
     """
+    held = held_locks()
     try:
-        table = Path("/proc/locks").read_text()
         status = os.stat(path)
     except OSError:
         return None
-    name = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    lines = [line.split() for line in table.splitlines()]
-    return [int(fields[4]) for fields in lines if fields[1] == "FLOCK" and fields[5] == name]
+    return None if held is None else held.get(lock_name(status.st_dev, status.st_ino), [])
+
+
+def held_locks() -> dict[str, list[int]] | None:
+    """Return who holds locks, as process ids by `lock_name`; None where the system has no table."""
+    try:
+        lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return None
+    held: dict[str, list[int]] = {}
+    for fields in lines:
+        if fields[1] == "FLOCK":
+            held.setdefault(fields[5], []).append(int(fields[4]))
+    return held
+
+
+def lock_name(device: int, inode: int) -> str:
+    """Return what the system's table of locks calls a file."""
+    return f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
+
+
+def process_of(pid: int) -> tuple[str, bool] | None:
+    """Return the name of a process and whether it was stopped, as by Ctrl-Z; None: it is not there or not seen.
+
+    Source: /proc/<pid>/stat of Linux, proc(5): `123 (evt) S …`; T and t are stopped.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    name, _, rest = text.partition("(")[2].rpartition(")")
+    return name, rest.split()[:1] in (["T"], ["t"])

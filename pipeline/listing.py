@@ -42,6 +42,7 @@ class Row(NamedTuple):
         providers: the engines that diarized and transcribed, a line each.
         cost: currency and amount, as a text that sorts as amounts do; None: nothing, or not known.
         has_people: the transcript may name people.
+        newer: the evt that wrote events which this one doesn't know, as far as the log says; None: it knows all.
     """
 
     pipeline: str
@@ -56,6 +57,7 @@ class Row(NamedTuple):
     providers: str
     cost: str | None
     has_people: bool
+    newer: str | None = None
 
     @property
     def names(self) -> list[Any]:

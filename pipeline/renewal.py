@@ -143,6 +143,7 @@ def row_of(summary: Summary) -> Row:
         providers="\n".join(str(provider) for provider in summary.engines.values()),
         cost=_cost(summary),
         has_people=summary.has_people,
+        newer=summary.newer,
     )
 
 

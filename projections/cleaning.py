@@ -15,7 +15,6 @@ from eventlog.values import Value
 from projections.cost import Sums, cost_rows, totals
 from projections.events import ArtifactRef
 from projections.graph import AUDIO_CONVERSION, DIARIZATION, EXPORT, STAGES, TRANSCRIPTION, VOICEPRINT
-from projections.plan import NOTE
 from projections.state import STARTED, SUCCEEDED, Call, PipelineState
 
 AUDIO: Final = "audio"
@@ -58,7 +57,7 @@ class Removable(Value):
 
 def untouchable(state: PipelineState) -> str | None:
     """Return why nothing of a pipeline may be removed, not even scratch; None if something may be."""
-    if state.findings or any(not name.startswith(NOTE) for _, name in state.unknown):
+    if state.findings or state.foreign:
         return "its log holds what this evt doesn't understand"
     if state.uncertain:
         return "records of its log may be lost"

@@ -49,10 +49,6 @@ from projections.paying import before_paying, money_notes
 from projections.prices import StagePrice, Unit, plan_total
 from projections.state import SUCCEEDED, Attempt, PipelineState
 
-NOTE = "note."
-"""Begin of the types that may be unknown without harm: they say something, and change nothing."""
-
-
 _ANNOTATION = "annotation."
 """Begin of the names of the export's inputs that are words of the user, numbered in the order of the log."""
 
@@ -227,9 +223,10 @@ def stage_key(stage: str, version: int, options: Mapping[str, Any], inputs: Mapp
 def _trouble(state: PipelineState) -> str | None:
     if state.findings:
         return f"the log makes no sense to this evt: {state.findings[0].text}"
-    foreign = next(((seq, name) for seq, name in state.unknown if not name.startswith(NOTE)), None)
-    if foreign is not None:
-        return f"the log holds {foreign[1]!r} (record {foreign[0]}), written by a newer evt; install that version"
+    if state.foreign:
+        (seq, name), *_ = state.foreign
+        by = f"evt {state.written_by}, a newer evt" if state.written_by else "a newer evt"
+        return f"the log holds {name!r} (record {seq}), written by {by}; install that version"
     return None
 
 

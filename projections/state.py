@@ -20,6 +20,9 @@ from projections.events import (
 from projections.failures import ADOPTED, AMBIGUOUS, EXPIRED, PAID_UNUSABLE
 from projections.graph import STAGES
 
+NOTE = "note."
+"""Begin of the types that may be unknown without harm: they say something, and change nothing."""
+
 STARTED, SUCCEEDED, FAILED, INTERRUPTED = "started", "succeeded", "failed", "interrupted"
 
 
@@ -231,6 +234,17 @@ class PipelineState(Value):
     def status(self) -> str:
         """The last run's outcome; `unfinished` where it said none, `new` where there was no run."""
         return "new" if self.last_run is None else self.last_run.outcome or "unfinished"
+
+    @property
+    def foreign(self) -> tuple[tuple[int, str], ...]:
+        """(seq, type) of records of unknown types on which nothing may be built; a note harms nothing."""
+        return tuple((seq, name) for seq, name in self.unknown if not name.startswith(NOTE))
+
+    @property
+    def written_by(self) -> str:
+        """The version of evt that began the last run; empty where the log doesn't say."""
+        versions = self.last_run.started.versions if self.last_run else {}
+        return str(versions.get("evt", ""))
 
     @property
     def was_completed(self) -> bool:

@@ -27,6 +27,7 @@ class Summary(Value):
             was tried last.
         names: every name under which the recording was met.
         has_people: the transcript may name people: the user did, or somebody was to be recognised.
+        newer: the evt that wrote events which this one doesn't know; empty: not said; None: it knows all.
     """
 
     pipeline_id: str
@@ -48,6 +49,7 @@ class Summary(Value):
     failed_stages: tuple[str, ...] = ()
     current_stages: tuple[str, ...] = ()
     has_people: bool = False
+    newer: str | None = None
 
 
 def summarize(state: PipelineState) -> Summary:
@@ -82,6 +84,7 @@ def summarize(state: PipelineState) -> Summary:
         failed_stages=failed,
         current_stages=current,
         has_people=bool(state.annotations) or bool(_option(stands.get(DIARIZATION), "identify")),
+        newer=state.written_by if state.foreign else None,
     )
 
 

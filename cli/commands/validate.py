@@ -23,7 +23,6 @@ from pipeline.errors import ArtifactMismatchError, ArtifactMissingError
 from pipeline.home import Home
 from projections.events import ArtifactRef, EventDataError, from_data
 from projections.fold import fold, initial_state
-from projections.plan import NOTE
 from projections.state import PipelineState
 
 PROBLEMS_MAX = 100
@@ -158,9 +157,9 @@ def _log_problems(verdict: Verdict, expected: Head | None) -> Iterator[Problem]:
 def _state_problems(state: PipelineState) -> Iterator[Problem]:
     for finding in state.findings:
         yield Problem(SCHEMA, finding.text, _WRITER_UNKNOWN)
-    for seq, name in state.unknown:
-        if not name.startswith(NOTE):
-            yield Problem(SCHEMA, f"record {seq} is a {name!r}", "a newer evt wrote it; install that version")
+    by = f"evt {state.written_by}" if state.written_by else "a newer evt"
+    for seq, name in state.foreign:
+        yield Problem(SCHEMA, f"record {seq} is a {name!r}", f"{by} wrote it; install that version")
 
 
 def _artifact_problems(kept: Iterable[ArtifactRef], artifacts: Artifacts) -> Iterator[Problem]:
