@@ -1,4 +1,4 @@
-"""docs/upgrading.md: half-done work of an older version goes on, and a downgrade refuses what it can't understand."""
+"""docs/upgrading.md: half-done work of an older version goes on; a downgrade refuses what it does not know."""
 
 from __future__ import annotations
 
