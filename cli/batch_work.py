@@ -98,7 +98,8 @@ class BatchWork:
         jobs = jobs_of(self.shop, self.named)
         if len(self.roll.entries) >= WORTH_IT and min(jobs, self.shop.pools.cores) > 1:
             limits, home = self.shop.ledger.limits, self.shop.home
-            orders = Orders(home.root, self.unsafe_fs, limits, self.named, self.names, self.debug, verbose)
+            offline = self.shop.providers.offline
+            orders = Orders(home.root, self.unsafe_fs, limits, self.named, self.names, self.debug, verbose, offline)
             self._crew = Crew(self.shop, orders)
         self.work_on_many(self.roll.in_order(), jobs, view, summary)
         if may_ask and (waiting := self._ask_once()):

@@ -87,6 +87,7 @@ class LazyGroup(click.Group):
     "--home", type=click.Path(), help="Folder of logs and artifacts (else $EVT_HOME, else your data folder)."
 )
 @click.option("--unsafe-fs", is_flag=True, help="Allow a home on a network file system, where a log can't be safe.")
+@click.option("--offline", is_flag=True, help="Nothing leaves this machine, whatever the settings say.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option("-q", "--quiet", is_flag=True, help="Only results and errors.")
 @click.option("-v", "--verbose", is_flag=True, help="More about what happens.")

@@ -41,7 +41,7 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], as_json: bool, *
     Example:
       evt export 4f2a --format vtt -o subtitles
     """
-    settings = load_settings(obj["home"], flags["output_dir"])
+    settings = load_settings(obj["home"], flags["output_dir"], offline=obj["offline"])
     wanted = sorted({part.strip().lower() for item in flags["formats"] for part in item.split(",") if part.strip()})
     if wanted:
         checked("formats", wanted, "--format")

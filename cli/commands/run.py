@@ -85,7 +85,7 @@ def command(
     if not recordings and not lists:
         raise click.UsageError("Name a recording, a folder of recordings, an ID, or a list with --from-file.")
     obj |= {name: obj[name] or flags[name] for name in ("quiet", "verbose", "debug")}
-    settings = load_settings(obj["home"], flags["output_dir"], flags=flags)
+    settings = load_settings(obj["home"], flags["output_dir"], flags=flags, offline=obj["offline"])
     wishes = named_from(flags, settings), order_from(flags["names"])
     require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
     settings = settings.with_accounts()

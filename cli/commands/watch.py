@@ -84,7 +84,7 @@ def command(
       evt watch inbox --once
     """
     obj |= {name: obj[name] or flags[name] for name in ("quiet", "verbose", "debug")}
-    settings = load_settings(obj["home"], flags["output_dir"], flags=flags)
+    settings = load_settings(obj["home"], flags["output_dir"], flags=flags, offline=obj["offline"])
     wishes = named_from(flags, settings), order_from(flags["names"])
     retry_s = _seconds(retry)
     require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
