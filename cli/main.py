@@ -89,6 +89,9 @@ class LazyGroup(click.Group):
 @click.option("--unsafe-fs", is_flag=True, help="Allow a home on a network file system, where a log can't be safe.")
 @click.option("--offline", is_flag=True, help="Nothing leaves this machine, whatever the settings say.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "--log-file", type=click.Path(dir_okay=False), help="Append to this file what evt does, for reports of defects."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Only results and errors.")
 @click.option("-v", "--verbose", is_flag=True, help="More about what happens.")
 @click.version_option(None, "-V", "--version", package_name="evt-transcribe", prog_name="evt")
@@ -96,6 +99,10 @@ class LazyGroup(click.Group):
 def evt(context: click.Context, /, **options: Any) -> None:
     """From recordings to speaker-attributed transcripts, with a log that survives crashes and can be checked."""
     context.obj = options
+    if options["log_file"] is not None:
+        from cli.diagnostics import begin
+
+        begin(options["log_file"], context.invoked_subcommand or "")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -123,10 +130,18 @@ def _run(arguments: list[str]) -> int:
         return _explain(error, debug="--debug" in arguments)
 
 
+def _note(error: Exception) -> None:
+    """Let a file of diagnostics have the traceback, if there is one."""
+    import logging
+
+    logging.getLogger("evt.cli").debug("ended by an error", exc_info=error)
+
+
 def _explain(error: Exception, *, debug: bool) -> int:
     from cli.render import printable, shown_error
     from eventlog.errors import EvtError
 
+    _note(error)
     if debug:
         import traceback
 

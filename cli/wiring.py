@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from cli.diagnostics import hide
 from cli.settings import Settings
 from eventlog.store import Store
 from pipeline.home import Home
@@ -84,6 +85,7 @@ def make_providers(home: Home, access: Mapping[str, Access], offline: str = "") 
     Raises:
         ServicesFileError: the home's file of prices and models can't be understood.
     """
+    hide(item.key for item in access.values() if item.key)
     services = load_services(home.services)
     return Providers(os.environ, access=access, services=services, voiceprints=home.voiceprints, offline=offline)
 
