@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from attrs import define, field
@@ -66,6 +67,7 @@ def _general(text: str, outcome: Outcome) -> str:
     own = [(str(path.absolute()), "FILE"), (outcome.written, "FILE"), (path.name, "FILE")]
     own += [(outcome.pipeline, "ID")] if outcome.pipeline else []
     for name, instead in own:
-        if name:
-            text = text.replace(printable(name), instead)
+        if name and instead not in text:
+            # Once, and as words of their own: a folder may be called "a".
+            text = re.sub(rf"(?<!\w){re.escape(printable(name))}(?!\w)", instead, text, count=1)
     return text

@@ -79,9 +79,10 @@ class Row(PlainReporter):
         if self.verbose:
             super().stage_ended(attempt)
 
-    def __str__(self) -> str:
-        """Return what it does just now."""
-        return f"{self.name}  {', '.join(list(self.stages.values())) or 'begins'}"
+    def shown(self, width: int) -> str:
+        """Return what it does just now; where both don't fit, the name is shortened."""
+        does = ", ".join(list(self.stages.values())) or "begins"
+        return f"{cut(self.name, max(width - cells(does) - 2, width // 3))}  {does}"
 
 
 @define
@@ -122,6 +123,19 @@ class Totals:
     def speed(self, now_s: float) -> float:
         """Return how many hours of audio are done in an hour."""
         return self.audio_s / max(now_s - self.begun_s, 0.001)
+
+    def words(self, now_s: float) -> list[str]:
+        """Return how far the batch is, what matters most first, since a narrow terminal cuts the end off."""
+        parts = [f"{self.done} of {self.total} done", *self.troubles()]
+        left_s = self.left_s(now_s)
+        parts += [f"{seconds(left_s)} left"] if left_s is not None else []
+        parts += [f"{self.speed(now_s):.1f} h of audio per hour"] if self.audio_s else []
+        return parts
+
+    def troubles(self) -> list[str]:
+        """Return what isn't done and won't be by itself."""
+        parts = [f"{self.failed} failed"] if self.failed else []
+        return parts + ([f"{self.waiting} waiting for you"] if self.waiting else [])
 
 
 class BatchView:
@@ -213,17 +227,18 @@ class LiveBatchView(BatchView):
         self._drawn_s = now_s
         width = _width()
         # The last column stays free: a line that fills it is wrapped by some terminals.
-        self._drawn = [cut(line, width - 1) for line in self._lines(now_s)]
+        self._drawn = [cut(line, width - 1) for line in self._lines(now_s, width - 1)]
         _write("\n".join(self._drawn))
 
     def forget(self) -> None:
         """Leave what is drawn where it is: something else was written below it."""
         self._drawn = ()
 
-    def _lines(self, now_s: float) -> list[str]:
+    def _lines(self, now_s: float, width: int) -> list[str]:
         rows = list(self.rows.values())
         more = [f"  and {len(rows) - SHOWN_MAX} more"] if len(rows) > SHOWN_MAX else []
-        return [totals_line(self.totals, now_s, self.cost()), *(f"  {row}" for row in rows[:SHOWN_MAX]), *more]
+        shown = [f"  {row.shown(width - 2)}" for row in rows[:SHOWN_MAX]]
+        return [totals_line(self.totals, now_s, self.cost()), *shown, *more]
 
 
 def make_view(
@@ -235,14 +250,8 @@ def make_view(
 
 
 def totals_line(totals: Totals, now_s: float, cost: str) -> str:
-    """Return how far a batch is, what matters most first, since a narrow terminal cuts the end off."""
-    parts = [f"{totals.done} of {totals.total} done"]
-    parts += [f"{totals.failed} failed"] if totals.failed else []
-    parts += [f"{totals.waiting} waiting for you"] if totals.waiting else []
-    left_s = totals.left_s(now_s)
-    parts += [f"{seconds(left_s)} left"] if left_s is not None else []
-    parts += [f"{totals.speed(now_s):.1f} h of audio per hour"] if totals.audio_s else []
-    return " · ".join([*parts, *([cost] if cost else [])])
+    """Return how far all is, and what was paid."""
+    return " · ".join([*totals.words(now_s), *([cost] if cost else [])])
 
 
 def cells(text: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -98,7 +98,8 @@ class BatchWork:
         jobs = jobs_of(self.shop, self.named)
         if len(self.roll.entries) >= WORTH_IT and min(jobs, self.shop.pools.cores) > 1:
             limits, home = self.shop.ledger.limits, self.shop.home
-            orders = Orders(home.root, self.unsafe_fs, limits, self.named, self.names, self.debug, verbose)
+            offline = self.shop.providers.offline
+            orders = Orders(home.root, self.unsafe_fs, limits, self.named, self.names, self.debug, verbose, offline)
             self._crew = Crew(self.shop, orders)
         self.work_on_many(self.roll.in_order(), jobs, view, summary)
         if may_ask and (waiting := self._ask_once()):
@@ -142,11 +143,17 @@ class BatchWork:
                     view.show()
                     continue
                 entry, (_, outcome) = ended
-                self._note(entry, outcome, summary)
-                view.show(lambda told=outcome: tell(told, as_json=self.as_json, quiet=self.quiet))  # type: ignore[misc] # bound now
+                view.show(self._ended(entry, outcome, view, summary))
         finally:
             view.show()
             view.clear()
+
+    def _ended(
+        self, entry: Entry, outcome: Outcome, view: BatchView, summary: Summary
+    ) -> Callable[[], None] | None:
+        """Note what came of a recording; return what tells of it; None: nobody need know."""
+        self._note(entry, outcome, summary)
+        return lambda: tell(outcome, as_json=self.as_json, quiet=self.quiet)
 
     def _ask_once(self) -> list[Entry]:
         """Ask, once for all, whether what may be paid already is sent again; return what to run then."""

@@ -21,7 +21,8 @@ class Wanted(NamedTuple):
     """What a pipeline must be to be shown; what is empty asks for nothing.
 
     Attributes:
-        statuses, stages, providers: one of them; a stage counts that failed or is under way.
+        statuses, stages: one of them; a stage counts that failed or is under way.
+        providers: one of them, in any case, with or without what stands behind a colon (a model, a script).
         since: last updated then or later; a time as records write it.
         text: stands in one of its names, in any case.
     """
@@ -38,9 +39,13 @@ class Wanted(NamedTuple):
             (not self.statuses or row.status in self.statuses)
             and row.updated_at >= self.since
             and (not self.stages or not self.stages.isdisjoint(row.stages.split()))
-            and (not self.providers or not self.providers.isdisjoint(row.providers.splitlines()))
+            and (not self.providers or any(map(self._names, row.providers.splitlines())))
             and (not self.text or any(self.text.casefold() in shown_name(name).casefold() for name in row.names))
         )
+
+    def _names(self, engine: str) -> bool:
+        known = {engine.casefold(), engine.casefold().partition(":")[0]}
+        return any(provider.casefold() in known for provider in self.providers)
 
 
 class Cursor(NamedTuple):

@@ -52,6 +52,7 @@ class Orders:
     names: tuple[str, ...]
     debug: bool
     verbose: bool
+    offline: str = ""
 
 
 class _FarRow(Row):
@@ -174,7 +175,14 @@ def serve(line: Connection, orders: Orders) -> None:
     # Ctrl-C and SIGTERM reach a whole group; what they mean is told by the process that understands them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    shop = shop_of(Home(orders.root), orders.limits, {}, unsafe_fs=orders.unsafe_fs, pools=Pools(cores=1))
+    shop = shop_of(
+        Home(orders.root),
+        orders.limits,
+        {},
+        unsafe_fs=orders.unsafe_fs,
+        offline=orders.offline,
+        pools=Pools(cores=1),
+    )
     items: SimpleQueue[Item] = SimpleQueue()
     threading.Thread(target=_listen, args=(line, items, shop), daemon=True).start()
     while True:

@@ -12,6 +12,7 @@ __all__ = [
     "PageRefusedError",
     "SettingsError",
     "UnknownPipelineError",
+    "WatchedError",
 ]
 
 
@@ -21,6 +22,10 @@ class UnknownPipelineError(EvtError):
     def __str__(self) -> str:
         """Return the message and the candidates."""
         return "\n  ".join(self.args)
+
+
+class WatchedError(EvtError):
+    """A folder can't be watched; the message says why, and what to do."""
 
 
 class PageRefusedError(EvtError):

@@ -28,6 +28,7 @@ _EXIT_CODES = {
     "RecordingsError": REFUSED,
     "ReferenceFileError": REFUSED,
     "EditError": REFUSED,
+    "WatchedError": REFUSED,
 }
 """By class name, so that no error class need be imported before there is an error. Every other error of ours: 1."""
 

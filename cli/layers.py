@@ -12,7 +12,7 @@ from attrs import frozen
 
 from cli.errors import SettingsError
 from cli.files import Files
-from cli.names import FREE_OPTIONS, IN_ENVIRONMENT, PROFILE, PROFILES, is_provider, variable_of
+from cli.names import FREE_SETTINGS, IN_ENVIRONMENT, PROFILE, PROFILES, is_provider, variable_of
 from eventlog.values import Value
 from pipeline.wishes import shortened
 from projections.options import ENVIRONMENT, FILE, FLAG
@@ -77,7 +77,7 @@ def profiles(files: Files) -> dict[str, tuple[Layer, ...]]:
 
 def ignored_names(files: Files) -> list[str]:
     """Return what the current folder's file sets although the folder isn't trusted."""
-    return [] if files.believed else [name for name in files.local if name not in FREE_OPTIONS]
+    return [] if files.believed else [name for name in files.local if name not in FREE_SETTINGS]
 
 
 def merged(layers: Iterable[Layer], *sources: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from cli.output import prepare_streams, say
 
 COMMANDS = {
     "run": "Transcribe recordings, or go on where a run stopped.",
+    "watch": "Transcribe recordings as they come into folders.",
     "plan": "Say what `run` would do, and why, without doing it.",
     "list": "List the pipelines of this home.",
     "show": "Show one pipeline: stages, transcript, log.",
@@ -100,7 +101,11 @@ def _imported(name: str) -> click.Command:
     "--home", type=click.Path(), help="Folder of logs and artifacts (else $EVT_HOME, else your data folder)."
 )
 @click.option("--unsafe-fs", is_flag=True, help="Allow a home on a network file system, where a log can't be safe.")
+@click.option("--offline", is_flag=True, help="Nothing leaves this machine, whatever the settings say.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "--log-file", type=click.Path(dir_okay=False), help="Append to this file what evt does, for reports of defects."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Only results and errors.")
 @click.option("-v", "--verbose", is_flag=True, help="More about what happens.")
 @click.version_option(None, "-V", "--version", package_name="evt-transcribe", prog_name="evt")
@@ -108,6 +113,10 @@ def _imported(name: str) -> click.Command:
 def evt(context: click.Context, /, **options: Any) -> None:
     """From recordings to speaker-attributed transcripts, with a log that survives crashes and can be checked."""
     context.obj = options
+    if options["log_file"] is not None:
+        from cli.diagnostics import begin
+
+        begin(options["log_file"], context.invoked_subcommand or "")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -141,10 +150,18 @@ def _run(arguments: list[str]) -> int:
         return _explain(error, debug="--debug" in arguments)
 
 
+def _note(error: Exception) -> None:
+    """Let a file of diagnostics have the traceback, if there is one."""
+    import logging
+
+    logging.getLogger("evt.cli").debug("ended by an error", exc_info=error)
+
+
 def _explain(error: Exception, *, debug: bool) -> int:
     from cli.render import printable, shown_error
     from eventlog.errors import EvtError
 
+    _note(error)
     if debug:
         import traceback
 

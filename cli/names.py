@@ -9,10 +9,11 @@ from cli.limits import LIMITS
 from projections.graph import DEFAULTS
 
 OUTPUT_DIR, PROFILE, PROFILES, RETENTION = "output_dir", "profile", "profiles", "retention"
+OFFLINE = "offline"
 PLAIN: Final = (*DEFAULTS, OUTPUT_DIR, *LIMITS)
 """What a profile, too, may set."""
 
-SETTINGS: Final = (*PLAIN, PROFILE, RETENTION)
+SETTINGS: Final = (*PLAIN, PROFILE, RETENTION, OFFLINE)
 """Every setting with a single value."""
 
 ENVIRONMENT_PREFIX: Final = "EVT_"
@@ -21,7 +22,10 @@ IN_ENVIRONMENT: Final = tuple(name for name in SETTINGS if name != OUTPUT_DIR)
 FREE_OPTIONS = frozenset(
     {"speakers", "min_speakers", "max_speakers", "language", "prompt", "keywords", "formats", "allow_gaps"}
 )
-"""What a settings file that merely lies in the current folder may set: nothing that chooses who gets the audio."""
+"""What a file that merely lies beside a recording may set: nothing that chooses who gets the audio."""
+
+FREE_SETTINGS = FREE_OPTIONS | {OFFLINE}
+"""The same of a file in the current folder. That nothing may leave the machine is believed of anybody."""
 
 _PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 

@@ -91,6 +91,14 @@ def stage_options(command: Command) -> Command:
     return command
 
 
+def lasting_options(command: Command) -> Command:
+    """Give a command those of the options that change a result which can hold for whatever comes."""
+    for option in reversed(_OPTIONS):
+        if _name_of(option) not in {"refresh", "reset_options"}:
+            command = option(command)
+    return command
+
+
 def variant_options(command: Command) -> Command:
     """Give a command the options of variants: the engines as often as wanted, and what holds for all of them."""
     for option in reversed(_OPTIONS):

@@ -10,7 +10,7 @@ from cli.exit_codes import DECISION, FAILED, INTERRUPTED, OK, REFUSED, exit_code
 from cli.output import say
 from cli.quality_report import quality_note
 from cli.render import printable, seconds, shown_error
-from eventlog.errors import EvtError
+from eventlog.errors import EvtError, LogLockedError
 from pipeline import runner
 from pipeline.delivery import Delivery
 from pipeline.endings import causes, decisions, is_in_doubt, is_of_the_recording, what_is_kept
@@ -37,6 +37,8 @@ class Outcome:
     duration_s: float = 0.0
     notes: list[str] = field(factory=list)
     is_in_doubt: bool = False
+    is_held: bool = False
+    """Another process works on it."""
     audio_s: float = 0.0
     reason: str | None = None
     """Why it ended badly, without what only this recording has."""
@@ -51,8 +53,10 @@ class Outcome:
     def refuse(self, error: EvtError, more: str = "") -> None:
         """Take over an error that ended the work on this item."""
         self.error = f"{shown_error(error)} {more}".strip()
-        self.reason = shown_error(error)
+        # What was added to an error, such as who holds a log since when, is true of this recording alone.
+        self.reason = shown_error(error.__cause__ if isinstance(error.__cause__, type(error)) else error)
         self.code = exit_code_of(error)
+        self.is_held = isinstance(error, LogLockedError)
         self.outcome = "refused" if self.code == REFUSED else "failed"
 
     def fail(self, error: Exception) -> None:

@@ -89,14 +89,15 @@ def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def json_line(value: Any) -> str:
-    """Return a value as JSON for programs: indented, keys in our order; broken characters as text, escaped."""
+def json_line(value: Any, *, indented: bool = True) -> str:
+    """Return a value as JSON for programs: keys in our order; broken characters as text, escaped."""
     import orjson
 
+    option = orjson.OPT_INDENT_2 if indented else None
     try:
-        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        return orjson.dumps(value, option=option).decode()
     except TypeError:
-        return orjson.dumps(_encodable(value), option=orjson.OPT_INDENT_2).decode()
+        return orjson.dumps(_encodable(value), option=option).decode()
 
 
 def _encodable(value: Any) -> Any:

@@ -10,6 +10,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from attrs import field, frozen
 
@@ -76,6 +77,13 @@ class Entry:
     last_path: Path | None = None
 
 
+class Naming(Protocol):
+    """What says how the deliveries of a recording are called; `Stems` is one."""
+
+    def stem(self, name: str, pipeline: str) -> str:
+        """Return the stem of a recording of this name and base pipeline."""
+
+
 @frozen(eq=False)
 class Roll:
     """All that the user named in one invocation.
@@ -92,7 +100,7 @@ class Roll:
     output_dir: Path
     entries: list[Entry] = field(factory=list)
     refusals: list[Refusal] = field(factory=list)
-    stems: Stems = field(factory=lambda: Stems.of(()))
+    stems: Naming = field(factory=lambda: Stems.of(()))
     moved_to: Path | None = None
     verify: bool = False
 

@@ -16,7 +16,7 @@ from cli.files import Files, read_files
 from cli.home import load_home
 from cli.layers import Layer, ignored_names, load_layers, merged, origins_of, profiles
 from cli.limits import LIMITS, checked_limit, limits_from, require_rates
-from cli.names import OUTPUT_DIR, PLAIN, PROFILE, PROFILES, RETENTION, SETTINGS, is_provider
+from cli.names import OFFLINE, OUTPUT_DIR, PLAIN, PROFILE, PROFILES, RETENTION, SETTINGS, is_provider
 from cli.times import SPAN_HINT, span_of
 from pipeline.home import Home
 from pipeline.providers.remote import Access
@@ -41,6 +41,7 @@ class Settings:
         profile: the profile that counts; None: none was chosen.
         limits: what may be spent, repeated and waited for.
         retention: how long what can be made again is kept after its last use; None: until somebody removes it.
+        offline: what says that nothing may leave this machine, for people; empty: nothing does.
         access: by provider, where its calls go and with which key; being here is no choice of that provider.
     """
 
@@ -56,6 +57,7 @@ class Settings:
     limits: Limits
     access: Mapping[str, Access]
     retention: timedelta | None = None
+    offline: str = ""
 
     def with_accounts(self) -> Settings:
         """Return these settings with names of accounts; the key for them is made in the home, which must exist."""
@@ -67,6 +69,8 @@ def load_settings(
     output_dir: str | None = None,
     environment: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
+    *,
+    offline: bool = False,
 ) -> Settings:
     """Read the environment and the settings files. Nothing is written.
 
@@ -75,6 +79,7 @@ def load_settings(
         output_dir: `--output-dir`.
         environment: the process's, unless it is given.
         flags: flags by parameter name; those of `cli.options.limit_options` are taken.
+        offline: `--offline`.
 
     Raises:
         SettingsError: one of them holds something that can't be used.
@@ -83,6 +88,7 @@ def load_settings(
     home, home_origin = load_home(home_flag, env)
     files = read_files(home, Path.cwd())
     taken = {name: value for name, value in (flags or {}).items() if name in {*LIMITS, PROFILE}}
+    taken |= {OFFLINE: True} if offline else {}
     layers = [_checked_layer(layer, SETTINGS) for layer in load_layers(files, env, taken, parsed)]
     for profile in (layer for found in profiles(files).values() for layer in found):
         _checked_layer(profile, PLAIN)
@@ -104,6 +110,7 @@ def load_settings(
         limits=limits,
         access=name_accounts(home, {name: item.access for name, item in found.items()}, make=False),
         retention=span_of(values.get(RETENTION, OFF)),
+        offline=_forbids(layers),
     )
 
 
@@ -119,20 +126,22 @@ def checked_setting(name: str, value: Any, origin: str) -> Any:
         if not is_text(value):
             raise SettingsError(f"{origin}: profile can't be {shortened(value)}; it is the name of a profile.")
         return value
+    if name == OFFLINE:
+        if not isinstance(value, bool):
+            raise SettingsError(f"{origin}: offline can't be {shortened(value)}; it is true or false.")
+        return value
     if name == RETENTION:
         if not isinstance(value, str) or (value != OFF and span_of(value) is None):
             raise SettingsError(f"{origin}: retention can't be {shortened(value)}; it is {SPAN_HINT}, or {OFF}.")
         return value
-    if name not in DEFAULTS:
-        raise no_setting(name, origin, SETTINGS)
-    return checked(name, value, origin)
+    return checked(name, value, origin, SETTINGS)
 
 
 def parsed(name: str, text: str) -> Any:
     """Return what a settings file would hold for a text; that it can be used is still to be checked."""
     if name in {"speakers", "min_speakers", "max_speakers"}:
         return int(text) if text.isdecimal() and len(text) < 10 else text
-    if name == "allow_gaps":
+    if name in {"allow_gaps", OFFLINE}:
         return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
     if name in {"formats", "identify", "keywords"}:
         parts = [part.strip() for part in text.split(",") if part.strip()]
@@ -146,6 +155,11 @@ def _checked_layer(layer: Layer, names: tuple[str, ...]) -> Layer:
         raise no_setting(name, layer.origins[name], names)
     values = {name: checked_setting(name, value, layer.origins[name]) for name, value in layer.values.items()}
     return evolve(layer, values=values)
+
+
+def _forbids(layers: list[Layer]) -> str:
+    """Return the first that says that nothing may leave the machine: no other source takes that back."""
+    return next((layer.origins[OFFLINE] for layer in layers if layer.values.get(OFFLINE)), "")
 
 
 def _options(layers: list[Layer], source: str) -> dict[str, Any]:

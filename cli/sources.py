@@ -121,8 +121,8 @@ def _recordings_of(text: str, home: Path) -> Iterator[str | Refusal]:
 
 def _in_folder(folder: str, home: Path, *, matched: bool = False) -> Iterator[str | Refusal]:
     """Yield the recordings in a folder and those below it, in the order of their names."""
-    own = _identity(home)
-    if own is not None and _identity(Path(folder)) == own:
+    own = identity(home)
+    if own is not None and identity(Path(folder)) == own:
         raise SourceRejectedError(f"{printable(folder)} is evt's home. Name the folder of your recordings.")
     trouble: list[Refusal] = []
     is_empty = True
@@ -130,8 +130,8 @@ def _in_folder(folder: str, home: Path, *, matched: bool = False) -> Iterator[st
         folder, onerror=lambda error: trouble.append(unopened(error.filename, error))
     ):
         shown = (name for name in below if not name.startswith("."))
-        below[:] = sorted(name for name in shown if own is None or _identity(Path(here, name)) != own)
-        for name in sorted(filter(_looks_like_a_recording, files)):
+        below[:] = sorted(name for name in shown if own is None or identity(Path(here, name)) != own)
+        for name in sorted(filter(looks_like_a_recording, files)):
             is_empty = False
             yield os.path.join(here, name)
     yield from trouble
@@ -142,7 +142,8 @@ def _in_folder(folder: str, home: Path, *, matched: bool = False) -> Iterator[st
         )
 
 
-def _looks_like_a_recording(name: str) -> bool:
+def looks_like_a_recording(name: str) -> bool:
+    """Say whether a file of this name in a folder is taken for a recording."""
     stem, _, suffix = name.rpartition(".")
     return bool(stem) and not name.startswith(".") and suffix.lower() in SUFFIXES
 
@@ -150,7 +151,8 @@ def _looks_like_a_recording(name: str) -> bool:
 _EXAMPLES = (".wav", ".mp3", ".m4a", ".mp4")
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file or folder from all others that are there now; None: it can't be found."""
     try:
         status = path.stat()
     except OSError:

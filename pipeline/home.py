@@ -59,6 +59,11 @@ class Home(Value):
         return self.root / "voiceprints"
 
     @property
+    def watched(self) -> Path:
+        """One file for each folder that was ever watched, locked while it is; disposable when nothing runs."""
+        return self.root / "watched"
+
+    @property
     def account_key(self) -> Path:
         """32 random bytes with which accounts are named in logs; `pipeline.accounts` makes them."""
         return self.root / "account-key"

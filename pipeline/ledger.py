@@ -56,11 +56,16 @@ def _of(recorder: Recorder, ids: Iterable[str]) -> list[Call]:
 
 @define
 class Ledger:
-    """The money of one invocation; shared by all of its pipelines and threads."""
+    """The money of one invocation; shared by all of its pipelines and threads.
+
+    Attributes:
+        is_spent: a call was refused because of the limit of all together.
+    """
 
     limits: Limits
     rates: Rates
     clock_s: Callable[[], float]
+    is_spent: bool = field(default=False, init=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False)
     _begun: _Entries = field(factory=_Entries, init=False)
     _repeated: _Entries = field(factory=_Entries, init=False)
@@ -172,6 +177,7 @@ class Ledger:
         needed = self.rates.total([*spent, money_from(started.at_most)], limit.currency)
         if needed is not None and needed.amount <= limit.amount:
             return
+        self.is_spent |= name == "max_batch_cost"
         data = needed.as_data() if needed else None
         recorder.record(BudgetExceeded(started.stage, started.unit, name, limit.as_data(), data))
         raise DecisionError(_sentence(name, limit, needed), code="budget_exceeded")

@@ -102,6 +102,7 @@ def transcribe(
     output_dir: str | Path | None = None,
     keys: Mapping[str, str] | None = None,
     urls: Mapping[str, str] | None = None,
+    offline: bool = False,
     limits: Limits = NO_LIMITS,
     reporter: Reporter | None = None,
     stop: threading.Event | None = None,
@@ -118,6 +119,7 @@ def transcribe(
         output_dir: where transcripts are delivered; None: nowhere.
         keys: keys of services, by the provider's name. None is ever logged.
         urls: base URLs of services, by the provider's name.
+        offline: nothing leaves this machine, whatever else is asked for.
         limits: what may be spent, repeated and waited for.
         reporter: is told how it goes, from several threads.
         stop: set it from another thread to end early.
@@ -134,7 +136,8 @@ def transcribe(
     """
     place = _home(home)
     named = recordable(Named(options=_checked(options)), place)
-    with _shop(place, limits, keys or {}, urls or {}, stop) as shop:
+    forbids = "offline" if offline else ""
+    with _shop(place, limits, keys or {}, urls or {}, forbids, stop) as shop:
         return _transcribe(shop, Path(path), named, output_dir, reporter or _Quiet())
 
 
@@ -216,12 +219,13 @@ def _shop(
     limits: Limits,
     keys: Mapping[str, str],
     urls: Mapping[str, str],
+    forbids: str,
     stop: threading.Event | None,
 ) -> Iterator[Workshop]:
     """Return the real parts; what providers keep running is ended with the call."""
     name_key = home_key(home, make=True) if keys else None
     access = {name: _access(name, keys.get(name), urls.get(name), name_key) for name in {*keys, *urls}}
-    shop = shop_of(home, limits, access)
+    shop = shop_of(home, limits, access, offline=forbids)
     try:
         yield shop if stop is None else evolve(shop, stop=stop)
     finally:

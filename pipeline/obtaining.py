@@ -6,6 +6,7 @@ see `projections.failures` and docs/adr/0010.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -57,6 +58,7 @@ TOO_LONG = frozenset({"too_long", "too_large", "truncated"})
 """Codes of requests, or answers, that are too long for the engine; shorter ones are not."""
 
 _LOOK_S = 0.05
+_LOG = logging.getLogger("evt.calls")
 
 
 @frozen
@@ -294,6 +296,7 @@ class Obtaining:
         return answer
 
     def _record_failure(self, line: _Line, error: ProviderError) -> None:
+        _LOG.debug("call %s of %s failed: %s", line.call_id, error.provider, error.kind, exc_info=error)
         if error.kind == UNDER_WAY or isinstance(error, RecordedError):
             return
         calls, billable = self.calls, self.request.engine.billable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 from eventlog.opening import OpenLog
@@ -9,6 +10,8 @@ from eventlog.store import Store
 from projections.events import CallStarted, Event, to_data
 from projections.fold import fold, initial_state
 from projections.state import PipelineState
+
+_LOG = logging.getLogger("evt.recorder")
 
 
 class Recorder:
@@ -32,6 +35,8 @@ class Recorder:
             with self._lock:
                 batch = [(event.type, to_data(event)) for event in events]
                 self._state = fold(self._state, self._writer.append(batch, run=self.run))
+                for event in events if _LOG.isEnabledFor(logging.DEBUG) else ():
+                    _LOG.debug("%s %s", self._writer.pipeline, _in_short(event))
                 if any(isinstance(event, CallStarted) and event.billable for event in events):
                     # Nothing vouches for the newest batch but the head, and this one must not be lost unseen.
                     self._store.keep_head(self._writer)
@@ -43,3 +48,11 @@ class Recorder:
                 self._state = fold(self._state, self._store.seal(self._writer, run=self.run))
             else:
                 self._store.keep_head(self._writer)
+
+
+def _in_short(event: Event) -> str:
+    """Return what an event is about, without anything that a user or a service wrote."""
+    facts = {name: getattr(event, name, None) for name in ("stage", "attempt", "call", "kind", "outcome")}
+    error = getattr(event, "error", None)
+    facts["code"] = error.code if error is not None else None
+    return " ".join([event.type, *(f"{name}={value}" for name, value in facts.items() if value is not None)])

@@ -6,6 +6,7 @@ whether the log is empty, half done, or finished.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -57,6 +58,8 @@ from projections.plan import Plan, StagePlan
 from projections.state import FAILED as STAGE_FAILED
 from projections.state import STARTED, PipelineState
 from projections.summary import as_json
+
+_LOG = logging.getLogger("evt.runner")
 
 DECISIONS = frozenset({"budget_exceeded", "in_doubt", "needs_money"})
 """Codes of failures that wait for the user: for money, or for a word about what may be paid already."""
@@ -397,11 +400,13 @@ class ActiveRun:
             self.replan.add(stage)
             event = StageInterrupted(stage, number)
         except (EvtError, OSError, MemoryError) as error:
+            _LOG.debug("%s %s of %s failed", stage, number, self.state.pipeline_id, exc_info=error)
             if isinstance(error, ProviderError) and error.code == "unsupported" and work.step.engine is not None:
                 forget(self.shop.home.probed, self.shop.today, work.step.engine)
             event = StageFailed(stage, number, _recorded_error(error), self._since(start_s))
         except Exception as error:
             # Recorded like any failure, so that neither the log nor a batch breaks off; told to the caller.
+            _LOG.debug("%s %s of %s met a defect", stage, number, self.state.pipeline_id, exc_info=error)
             self.bugs.append(error)
             text = f"This is a defect of evt ({type(error).__name__}); please report it with the output of --debug."
             failure = StageError("internal", text)

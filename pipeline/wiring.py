@@ -42,6 +42,7 @@ def shop_of(
     access: Mapping[str, Access],
     *,
     unsafe_fs: bool = False,
+    offline: str = "",
     pools: Pools | None = None,
 ) -> Workshop:
     """Return everything that a run needs in this home, for real; how much is done at once depends on the limits.
@@ -49,7 +50,7 @@ def shop_of(
     Raises:
         ServicesFileError: the home's file of prices and models can't be understood.
     """
-    providers = make_providers(home, access)
+    providers = make_providers(home, access, offline)
     remote = max(REMOTE_SIZE, limits.jobs or 0, *(item.concurrency or 0 for item in access.values()))
     return Workshop(
         home=home,
@@ -67,14 +68,14 @@ def shop_of(
     )
 
 
-def make_providers(home: Home, access: Mapping[str, Access]) -> Providers:
-    """Return the providers as this home has them.
+def make_providers(home: Home, access: Mapping[str, Access], offline: str = "") -> Providers:
+    """Return the providers as this home has them; `offline` says what forbids the network.
 
     Raises:
         ServicesFileError: the home's file of prices and models can't be understood.
     """
     services = load_services(home.services)
-    return Providers(os.environ, access=access, services=services, voiceprints=home.voiceprints)
+    return Providers(os.environ, access=access, services=services, voiceprints=home.voiceprints, offline=offline)
 
 
 def identity() -> Identity:

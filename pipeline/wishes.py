@@ -22,10 +22,10 @@ _HINTS = {
 }
 
 
-def checked(name: str, value: Any, origin: str) -> Any:
+def checked(name: str, value: Any, origin: str, known: tuple[str, ...] = tuple(DEFAULTS)) -> Any:
     """Return an option's value, or raise SettingsError if it can't have that value."""
     if name not in DEFAULTS:
-        raise no_setting(name, origin, tuple(DEFAULTS))
+        raise no_setting(name, origin, known)
     if name == "allow_gaps":
         good = isinstance(value, bool)
     elif name in {"speakers", "min_speakers", "max_speakers"}:

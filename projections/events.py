@@ -529,9 +529,8 @@ def event_of(record: Record) -> Event | None:
         EventDataError: a field is missing or of the wrong kind. Unknown fields are passed over.
     """
     if record.seq > decoding.LONG_LOG:
-        decode = _DECODERS.get(record.type) or _new_decoder(record.type)
         try:
-            found: Event | None = decode(record.body)
+            found: Event | None = _DECODERS[record.type](record.body)
             return found
         except decoding.refusals():
             # What is wrong, `from_data` says in our words.
@@ -555,14 +554,16 @@ def recorded_input(data: Mapping[str, Any]) -> Json:
     return found if isinstance(found, dict) else {}
 
 
-_DECODERS: dict[str, Callable[[str], Any]] = {}
+class _Decoders(dict[str, Callable[[str], Any]]):
+    """What decodes the events of each type; an unknown type is no event."""
+
+    def __missing__(self, type_name: str) -> Callable[[str], Any]:
+        if type_name not in EVENTS:
+            return lambda body: None
+        return self.setdefault(type_name, decoding.decoder_of(EVENTS[type_name]))
 
 
-def _new_decoder(type_name: str) -> Callable[[str], Any]:
-    """Return what decodes an event of a type, ready for the next one; an unknown type is no event."""
-    if type_name not in EVENTS:
-        return lambda body: None
-    return _DECODERS.setdefault(type_name, decoding.decoder_of(EVENTS[type_name]))
+_DECODERS = _Decoders()
 
 
 def _plain(value: Any) -> Any:

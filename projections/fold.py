@@ -45,8 +45,7 @@ def initial_state(pipeline_id: str) -> PipelineState:
 def fold(state: PipelineState, records: Iterable[Record]) -> PipelineState:
     """Return the state after many records; each costs the same, however many there are."""
     draft = _Draft(state)
-    for record in records:
-        draft.take(record)
+    draft.take(records)
     return draft.finished()
 
 
@@ -69,7 +68,8 @@ class _Draft:
 
     Attributes:
         last: the last record that was taken; None if there was none.
-        reused: how many calls the last attempt of a stage reused, beyond what that attempt says.
+        under_way: the last attempt of each stage, where that has not ended: its number, and how many calls it
+            reused beyond what it says itself.
     """
 
     def __init__(self, state: PipelineState) -> None:
@@ -93,11 +93,12 @@ class _Draft:
         self.annotations = list(state.annotations)
         self.undone = list(state.undone)
         self.forked = state.forked
-        self.reused: dict[str, int] = {}
+        lasts = [attempts[-1] for attempts in state.attempts.values()]
+        self.under_way = {last.stage: [last.number, 0] for last in lasts if last.status == STARTED}
 
     def finished(self) -> PipelineState:
         """Return the state; the draft isn't used any more."""
-        for stage in list(self.reused):
+        for stage in list(self.under_way):
             self.attempts[stage].append(self.pop_attempt(stage))
         before, last = self.before, self.last
         return PipelineState(
@@ -125,19 +126,24 @@ class _Draft:
             forked=self.forked,
         )
 
-    def take(self, record: Record) -> None:
-        """Let one more record have its effect."""
-        self.last = record
-        if self.created_at is None:
-            self.created_at = record.time
-        try:
-            event = ev.event_of(record)
-        except ev.EventDataError as error:
-            self.find(record, f"its data are wrong: {error}")
-            return
-        effect = _EFFECTS.get(type(event))
-        if effect is not None:
-            effect(self, record, event)
+    def take(self, records: Iterable[Record]) -> None:
+        """Let more records have their effects, in this order."""
+        first = last = None
+        # Most of the time of a long replay is spent here: what is looked up again and again has a short name.
+        event_of, effects = ev.event_of, _EFFECTS
+        for last in records:
+            first = first or last
+            try:
+                event = event_of(last)
+            except ev.EventDataError as error:
+                self.find(last, f"its data are wrong: {error}")
+                continue
+            effect = effects.get(event.__class__)
+            if effect is not None:
+                effect(self, last, event)
+        self.last = last or self.last
+        if first is not None and self.created_at is None:
+            self.created_at = first.time
 
     def find(self, record: Record, text: str) -> None:
         """Keep what makes no sense in a record."""
@@ -145,23 +151,14 @@ class _Draft:
             self.findings.append(Finding(record.seq, f"record {record.seq} ({record.type}): {text}"))
 
     def pop_attempt(self, stage: str) -> Attempt:
-        """Remove and return the last attempt of a stage, with all the calls that it reused."""
-        last, reused = self.attempts[stage].pop(), self.reused.pop(stage, 0)
+        """Remove and return the attempt of a stage that is under way, with all the calls that it reused."""
+        last, (_, reused) = self.attempts[stage].pop(), self.under_way.pop(stage)
         return changed(last, calls_reused=last.calls_reused + reused) if reused else last
 
     def is_under_way(self, stage: str, number: int) -> bool:
         """Say whether this is the stage's last attempt, and has not ended."""
-        attempts = self.attempts.get(stage)
-        if attempts is None:
-            return False
-        last = attempts[-1]
-        return last.started.attempt == number and last.status == STARTED
-
-    def _see(self, record: Record) -> None:
-        self.seq = record.seq
-        self.created_at = self.created_at or record.time
-        self.last_updated = record.time
-        self.sealed = record.type == SEALED
+        last = self.under_way.get(stage)
+        return last is not None and last[0] == number
 
 
 def _told_by_others(state: _Draft, record: Record, event: None) -> None:
@@ -218,6 +215,7 @@ def _stage_started(state: _Draft, record: Record, event: ev.StageStarted) -> boo
         state.find(record, f"attempt {before[-1].number} has not ended")
         return False
     state.attempts.setdefault(event.stage, []).append(Attempt(event, record.run, record.time))
+    state.under_way[event.stage] = [event.attempt, 0]
     return True
 
 
@@ -330,10 +328,13 @@ def _call_reused(state: _Draft, record: Record, event: ev.CallReused) -> None:
     call = state.calls.get(event.of)
     if call is None or call.status != SUCCEEDED:
         state.find(record, f"there is no answer of a call {event.of}")
-    elif not state.is_under_way(event.stage, event.attempt):
+        return
+    # Not `is_under_way`: nearly all records of a log that was run again and again are of this type.
+    last = state.under_way.get(event.stage)
+    if last is None or last[0] != event.attempt:
         state.find(record, f"attempt {event.attempt} of {event.stage} is not under way")
     else:
-        state.reused[event.stage] = state.reused.get(event.stage, 0) + 1
+        last[1] += 1
 
 
 def _call_taken_over(state: _Draft, record: Record, event: ev.CallTakenOver) -> None:

@@ -27,10 +27,17 @@ rows_of_one = st.builds(
     also=st.none() | st.lists(st.sampled_from(NAMES[1:]), min_size=1, max_size=2),
     duration_s=st.none() | st.sampled_from([1.0, 2.5]),
     stages=st.sampled_from(["", "merge", "diarization transcription"]),
-    providers=st.sampled_from(["", "builtin", "builtin\nwhisper"]),
+    providers=st.sampled_from(["", "builtin", "builtin\nwhisper", "script:Demo"]),
     cost=st.none() | st.sampled_from(["EUR 0000000000001.000000", "USD 0000000000000.500000"]),
     has_people=st.booleans(),
 )
+ENGINES = {
+    "": {},
+    "builtin": {"builtin"},
+    "builtin\nwhisper": {"builtin", "whisper"},
+    "script:Demo": {"script", "script:demo"},
+}
+"""By which words each is found."""
 homes = st.lists(rows_of_one, max_size=9, unique_by=lambda row: row.pipeline)
 
 
@@ -39,7 +46,7 @@ homes = st.lists(rows_of_one, max_size=9, unique_by=lambda row: row.pipeline)
     st.frozensets(st.sampled_from(["completed", "failed"])),
     st.sampled_from(TIMES),
     st.frozensets(st.sampled_from(["merge", "transcription"])),
-    st.frozensets(st.sampled_from(["whisper", "builtin"])),
+    st.frozensets(st.sampled_from(["Whisper", "builtin", "script", "script:demo", "script:", "demo"])),
     st.sampled_from(["", "talk", "strasse", "ß", "\\xff"]),
 )
 def test_a_pipeline_is_shown_if_all_that_is_asked_for_holds(
@@ -56,7 +63,7 @@ def test_a_pipeline_is_shown_if_all_that_is_asked_for_holds(
             row.status in statuses or not statuses,
             since == "" or TIMES.index(row.updated_at) >= TIMES.index(since),
             not stages or any(stage in row.stages for stage in stages),
-            not providers or any(provider in row.providers for provider in providers),
+            not providers or any(provider.lower() in ENGINES[row.providers] for provider in providers),
             text == "" or any(_has(name, text) for name in [row.name, *(row.also or [])]),
         ]
         assert wanted.holds(row) == all(holds)

@@ -114,6 +114,16 @@ def test_a_text_of_a_transcript_that_is_no_more_is_refused_and_its_mark_can_be_r
     assert "one" in evt.text
 
 
+def test_a_paragraph_that_was_divided_is_two_in_every_text_for_people(evt: Evt) -> None:
+    before = evt.text.count("SPEAKER_00:")
+    edit(evt, ("one two", "one\n\ntwo"))
+    assert evt.text.count("SPEAKER_00:") == before + 1
+    evt("export", "talk.wav", "--format", "md")
+    assert ": one\n\n" in (evt.work / "talk.md").read_text()
+    edit(evt, ("one\n\n[00:00:01] SPEAKER_00: two", "one two"))
+    assert evt.text.count("SPEAKER_00:") == before
+
+
 def test_corrections_are_in_what_is_delivered_and_only_the_export_ran(evt: Evt) -> None:
     said = edit(evt, ("one two", "won too"), more=("--because", "heard it again"))
     assert "1 at 00:00:00: “one two” became “won too” (heard it again)" in said

@@ -42,7 +42,7 @@ def ids(evt: Evt, *arguments: str) -> list[str]:
 
 def test_filters_hold_together(many: Evt) -> None:
     assert ids(many) == IDS[::-1]
-    assert ids(many, "--status", "failed,new") == [IDS[2], IDS[1]]
+    assert ids(many, "--status", "failed,New") == [IDS[2], IDS[1]]
     assert ids(many, "--status", "failed", "--status", "completed", "--since", "2026-05-01") == IDS[:3:-1]
     assert ids(many, "--stage", "audio_conversion", "--text", "TALK 2") == [IDS[1]]
     assert ids(many, "--provider", "builtin", "--sort", "created") == [*IDS[:1], *IDS[3:]]

@@ -112,7 +112,10 @@ def test_a_damaged_log_is_exit_4_and_the_good_prefix_is_still_shown(done: Evt) -
     log.write_bytes(content)
     before = log.read_bytes()
     assert "byte" in done("validate", code=4).stdout
-    assert "audio_conversion" in done("show", log.stem, code=4).stdout
+    shown = done("show", log.stem, code=4).stdout
+    assert "audio_conversion" in shown
+    assert "status     damaged; its good records say " in shown
+    assert f"what to do `evt run {log.stem}`" in shown
     assert done("run", "talk.wav", code=4).stderr
     assert done("list", code=4).stdout
     done("replay", log.stem, code=4)

@@ -117,6 +117,13 @@ def test_paid_calls_keep_the_limits_and_are_paid_once(tmp_path: Path) -> None:
     assert '"account":"' in log
 
 
+def test_offline_no_service_is_asked(tmp_path: Path) -> None:
+    talk = write_speech(tmp_path / "talk.wav", 8.0)
+    wishes: dict[str, Any] = {"diarizer": "none", "transcriber": "openai", "keys": {"openai": KEY}}
+    with pytest.raises(BlockedError, match="nothing may leave this machine"):
+        transcribe(talk, home=tmp_path / "home", offline=True, **wishes)
+
+
 def test_errors_are_exceptions_with_the_words_of_the_command_line(evt: Evt) -> None:
     talk = evt.speech()
     wrong: list[tuple[type[EvtError], dict[str, Any], list[str]]] = [

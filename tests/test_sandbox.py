@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -25,6 +26,7 @@ import soundfile
 from pipeline.audio import convert as in_process
 from pipeline.audio.sandbox import client, landlock
 from pipeline.audio.sandbox.limits import Limits
+from pipeline.audio.sandbox.server import DESCRIPTORS
 from pipeline.audio.voice_activity import find_speech, speech_intervals
 from pipeline.errors import DecoderError, SourceRejectedError, StoppedError
 from tests.support.cli import Evt
@@ -267,6 +269,7 @@ import ctypes, json, os, resource, signal, socket, subprocess, sys
 from pathlib import Path
 from pipeline.audio.sandbox.confine import confine
 from pipeline.audio.sandbox.limits import Limits
+from pipeline.audio.sandbox.server import DESCRIPTORS
 from pipeline.audio.voice_activity import find_speech, speech_intervals
 source, folder, outside = map(Path, sys.argv[1:4])
 port, confined = map(int, sys.argv[4:])
@@ -369,6 +372,7 @@ from pathlib import Path
 from pipeline.audio.sandbox.confine import confine
 from pipeline.audio.sandbox.child import code_folders
 from pipeline.audio.sandbox.limits import Limits
+from pipeline.audio.sandbox.server import DESCRIPTORS
 from pipeline.audio.voice_activity import find_speech, speech_intervals
 from pipeline.audio.sandbox.server import NEEDED
 from importlib import import_module
@@ -508,12 +512,40 @@ def test_kill_9_leaves_neither_server_nor_child(tmp_path: Path) -> None:
         assert eventually(lambda: is_gone(server) and is_gone(child))
 
 
-def test_a_child_ends_with_its_server(tmp_path: Path) -> None:
+def test_a_child_ends_with_its_server_and_is_begun_once_more(tmp_path: Path) -> None:
     with converting(tmp_path) as (process, server):
         (child,) = children_of(server)
         os.kill(server, signal.SIGKILL)
         assert eventually(lambda: is_gone(child))
+        assert process.stdout is not None
+        pids = (int(line) for line in process.stdout)
+        other = next(pid for pid in pids if pid != server)
+        os.kill(other, signal.SIGKILL)
         assert process.wait(DEADLINE_S) == 1
+
+
+def test_threads_that_find_the_server_dead_start_one_and_use_it_together(tmp_path: Path) -> None:
+    threads, converted = 8, tmp_path / "short.flac"
+    soundfile.write(converted, SPEECH[:RATE_HZ], RATE_HZ)
+    wanted = client.pairs("speech", converted, lambda: None)
+    together = threading.Barrier(threads)
+
+    def hears(_: int) -> list[tuple[int, int]]:
+        together.wait()
+        return client.pairs("speech", converted, lambda: None)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(3):
+            os.kill(server_pid(), signal.SIGKILL)
+            assert list(pool.map(hears, range(threads))) == [wanted] * threads
+
+
+def test_a_child_has_few_descriptors_to_close_however_many_the_system_allows(tmp_path: Path) -> None:
+    with converting(tmp_path) as (_, server):
+        assert resource.prlimit(server, resource.RLIMIT_NOFILE)[0] <= DESCRIPTORS
+        (child,) = children_of(server)
+        # The null device thrice, the connection, the recording; what libraries opened for themselves is gone.
+        assert len(os.listdir(f"/proc/{child}/fd")) <= 8
 
 
 def test_no_secret_of_the_environment_reaches_the_server_or_its_children(tmp_path: Path) -> None:

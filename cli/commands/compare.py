@@ -62,7 +62,7 @@ def command(obj: dict[str, Any], /, recording: str, as_json: bool, **flags: Any)
       evt compare 4f2a --diarizer builtin --diarizer pyannoteai --max-batch-cost 1.00
     """
     obj |= {name: obj[name] or flags[name] for name in ("quiet", "verbose", "debug")}
-    settings = load_settings(obj["home"], flags["output_dir"], flags=flags)
+    settings = load_settings(obj["home"], flags["output_dir"], flags=flags, offline=obj["offline"])
     wished = [named_from({**flags, **NO_ENGINES, **engines}, settings) for engines in wanted_engines(flags) or [{}]]
     if not flags["only_plan"]:
         require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])

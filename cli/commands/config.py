@@ -17,7 +17,7 @@ from cli.errors import SettingsError
 from cli.files import trusted_folders
 from cli.home import load_home, require_usable
 from cli.limits import shown_limit
-from cli.names import OUTPUT_DIR, PROFILE, RETENTION
+from cli.names import OFFLINE, OUTPUT_DIR, PROFILE, RETENTION
 from cli.render import json_line, option_value, printable, table
 from cli.settings import Settings, load_settings
 from cli.sidecar import settings_with, sidecar_of
@@ -54,7 +54,7 @@ def command(context: click.Context, /, recording: str | None, as_json: bool) -> 
     """
     if context.invoked_subcommand is not None:
         return
-    settings = load_settings(context.obj["home"])
+    settings = load_settings(context.obj["home"], offline=context.obj["offline"])
     if recording is not None:
         settings = settings_with(settings, sidecar_of(Path(recording), settings.home))
     notes = list(_notes(settings))
@@ -139,7 +139,7 @@ def get(obj: dict[str, Any], /, key: str, as_json: bool) -> None:
     Example:
       evt config get openai.base_url
     """
-    settings = load_settings(obj["home"])
+    settings = load_settings(obj["home"], offline=obj["offline"])
     rows = {name: (value, origin) for name, value, origin in (*_rows(settings), *_provider_rows(settings))}
     if key not in rows:
         place_of(key, None)
@@ -158,6 +158,7 @@ def _rows(settings: Settings) -> Iterator[tuple[str, str, str]]:
     yield row(OUTPUT_DIR, str(settings.output_dir))
     yield row(PROFILE, option_value(settings.profile))
     yield row(RETENTION, "off" if settings.retention is None else span_words(settings.retention))
+    yield row(OFFLINE, "true" if settings.offline else "false")
     named = Named(environment=settings.environment, files=settings.files)
     for name, option in resolve_options(named, PipelineState("")).items():
         yield row(name, option_value(option.value))

@@ -54,7 +54,7 @@ def command(obj: dict[str, Any], /, full: bool, as_json_: bool) -> int:
       evt doctor
       evt doctor --json | jq .findings
     """
-    settings = load_settings(obj["home"])
+    settings = load_settings(obj["home"], offline=obj["offline"])
     report = _report(settings, load_home(obj["home"])[1], full=full, today=datetime.now(UTC).date())
     click.echo(json_line(report) if as_json_ else "\n".join(printable(line) for line in lines(report)))
     codes = [finding["exit_code"] for finding in report["findings"]]
@@ -65,7 +65,7 @@ def _report(settings: Settings, origin: str, *, full: bool, today: date) -> dict
     home, access, who = settings.home, settings.access, identity()
     existing = next(folder for folder in [home.root, *home.root.parents] if folder.exists())
     system, writable = file_system_of(str(existing)), os.access(existing, os.W_OK | os.X_OK)
-    found = offers(make_providers(home, access), access)
+    found = offers(make_providers(home, access, settings.offline), access)
     transcribers = {offer.name: offer.engine for offer in found if offer.kind == TRANSCRIBER}
     best = best_local(transcribers)
     checkup = check_up(home, open_store(home), who)

@@ -86,7 +86,7 @@ def command(obj: dict[str, Any], /, pipeline: str, as_json: bool, **flags: Any) 
     """
     wish = _Wish(flags["undo"], flags["resolve"], flags["because"])
     _require_one(wish, flags)
-    settings = load_settings(obj["home"], flags["output_dir"])
+    settings = load_settings(obj["home"], flags["output_dir"], offline=obj["offline"])
     is_change = not (flags["prints"] or flags["lists"])
     if is_change:
         require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])

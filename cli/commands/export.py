@@ -14,6 +14,7 @@ from cli.progress import PlainReporter
 from cli.render import json_line, printable
 from cli.roll import Item
 from cli.settings import load_settings
+from cli.to_stdout import Output, output_of
 from cli.wiring import workshop_of
 from eventlog.errors import EvtError
 from pipeline import runner
@@ -30,7 +31,12 @@ from projections.options import Named
 @click.command("export", short_help="Write a finished transcript in other formats or places.")
 @click.argument("pipelines", nargs=-1, required=True, metavar="ID|NAME|FILE...")
 @click.option("--format", "formats", multiple=True, help=f"Formats: {', '.join(FORMATS)} (comma or repeat).")
-@click.option("-o", "--output-dir", type=click.Path(), help="Folder for the transcripts (default: this folder).")
+@click.option(
+    "-o",
+    "--output-dir",
+    type=click.Path(),
+    help="Folder for the transcripts (default: this folder); -: stdout, for one of them and one --format.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Report on stdout as JSON.")
 @click.pass_obj
 def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], as_json: bool, **flags: Any) -> int:
@@ -39,10 +45,19 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], as_json: bool, *
     Nothing is transcribed again; a format that was not made before is made now.
 
     \b
-    Example:
+    Examples:
       evt export 4f2a --format vtt -o subtitles
+      evt export 4f2a --format srt -o - | grep -c -- "-->"
     """
-    settings = load_settings(obj["home"], flags["output_dir"])
+    with output_of(flags["output_dir"], flags["formats"], as_json=as_json) as output:
+        output.require_one(len(pipelines))
+        return _export_all(obj, pipelines, output, flags, as_json=as_json)
+
+
+def _export_all(
+    obj: dict[str, Any], pipelines: tuple[str, ...], output: Output, flags: dict[str, Any], *, as_json: bool
+) -> int:
+    settings = load_settings(obj["home"], output.folder, offline=obj["offline"])
     wanted = sorted({part.strip().lower() for item in flags["formats"] for part in item.split(",") if part.strip()})
     if wanted:
         checked("formats", wanted, "--format")
@@ -59,9 +74,10 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], as_json: bool, *
             continue
         codes.append(OK)
         reports.append(_as_json(item, deliveries))
-        if not as_json:
+        if not as_json and not output.is_stdout:
             for delivery in deliveries:
                 click.echo(f"{printable(str(delivery.path))} ({delivery.outcome})")
+    output.write()
     if as_json:
         click.echo(json_line(reports))
     return worst(codes or [FAILED])

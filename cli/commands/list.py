@@ -27,7 +27,7 @@ STATUSES = (
 
 def _several(known: Iterable[str] = ()) -> Any:
     """Return what takes an option's values, of which several may stand in one, apart, and checks them."""
-    choices = click.Choice([*known])
+    choices = click.Choice([*known], case_sensitive=False)
 
     def split(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
         found = [part.strip() for value in values for part in value.split(",")]

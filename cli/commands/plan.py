@@ -43,7 +43,7 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool,
       evt plan talk.wav --language de
       evt plan *.mp3 --transcriber openai --diarizer pyannoteai
     """
-    settings = load_settings(obj["home"], flags["output_dir"], flags=flags)
+    settings = load_settings(obj["home"], flags["output_dir"], flags=flags, offline=obj["offline"])
     named = named_from(flags, settings)
     shop = workshop_of(settings, unsafe_fs=obj["unsafe_fs"])
     moved_to = Path(flags["moved_to"]) if flags["moved_to"] else None

@@ -45,8 +45,8 @@ def command(obj: dict[str, Any], /, name: str | None, as_json_: bool) -> int:
       evt providers
       evt providers openai
     """
-    settings = load_settings(obj["home"])
-    providers = make_providers(settings.home, settings.access)
+    settings = load_settings(obj["home"], offline=obj["offline"])
+    providers = make_providers(settings.home, settings.access, settings.offline)
     found = offers(providers, settings.access)
     chosen = [offer for offer in found if name in (None, offer.name)]
     if not chosen:

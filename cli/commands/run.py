@@ -19,6 +19,7 @@ from cli.retention import keep_retention
 from cli.roll import Item, enroll
 from cli.settings import Settings, load_settings
 from cli.sources import listed
+from cli.to_stdout import Output, output_of
 from cli.wiring import workshop_of
 from pipeline.delivery import delivered_to, require_writable
 from pipeline.look import look
@@ -52,7 +53,12 @@ from projections.options import Named
     multiple=True,
     help="Names for the speakers in the order in which they first speak (comma or repeat); see `evt speakers`.",
 )
-@click.option("-o", "--output-dir", type=click.Path(), help="Folder for the transcripts (default: this folder).")
+@click.option(
+    "-o",
+    "--output-dir",
+    type=click.Path(),
+    help="Folder for the transcripts (default: this folder); -: stdout, for one recording and one --format.",
+)
 @click.option(
     "--input", "moved_to", type=click.Path(), help="Where the recording of a pipeline named by ID is now."
 )
@@ -78,22 +84,32 @@ def command(
       evt run interview.mp4 --speakers 2 --format txt,docx -o transcripts
       evt run talk.wav --language de --transcriber whisper
       evt run talk.wav --speakers 2 --names "Anna Müller,Ben"
+      evt run talk.wav --format txt -o - | less
       evt run interviews "calls/*.mp3" -o transcripts
       find . -name "*.wav" -print0 | evt run -
     """
     if not recordings and not lists:
         raise click.UsageError("Name a recording, a folder of recordings, an ID, or a list with --from-file.")
     obj |= {name: obj[name] or flags[name] for name in ("quiet", "verbose", "debug")}
-    settings = load_settings(obj["home"], flags["output_dir"], flags=flags)
+    with output_of(flags["output_dir"], flags["formats"], as_json=as_json) as output:
+        return _carry_out(obj, listed(recordings, lists), output, flags, as_json=as_json)
+
+
+def _carry_out(
+    obj: dict[str, Any], written: Iterable[str], output: Output, flags: dict[str, Any], *, as_json: bool
+) -> int:
+    settings = load_settings(obj["home"], output.folder, flags=flags, offline=obj["offline"])
     wishes = named_from(flags, settings), order_from(flags["names"])
     require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
     settings = settings.with_accounts()
-    work = _work(obj, settings, wishes, listed(recordings, lists), flags)
-    work.as_json = as_json
+    work = _work(obj, settings, wishes, written, flags)
+    output.require_one(len(work.roll.entries) + len(work.roll.refusals))
+    work.as_json = as_json or output.is_stdout
     is_first = not work.shop.store.pipelines()
     may_ask = settings.limits.in_doubt in {AUTO, ASK} and not as_json
     received = work.carry_out(verbose=obj["verbose"], may_ask=may_ask, notes=settings.ignored)
     keep_retention(settings, work.shop, quiet=obj["quiet"])
+    output.write()
     if as_json:
         say(json_line(work.ordered_reports()))
     if is_first and not obj["quiet"] and work.has_run:

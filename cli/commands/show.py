@@ -18,6 +18,7 @@ from eventlog.errors import EvtError
 from eventlog.reader import Tail, Verdict
 from eventlog.store import Store
 from pipeline.home import Home
+from pipeline.listing import DAMAGED_LOG
 from projections.cost import total_cost
 from projections.fold import fold, initial_state
 from projections.graph import STAGES, TEXTS
@@ -27,6 +28,8 @@ from projections.summary import state_as_json
 
 if TYPE_CHECKING:
     from pipeline.speech.transcript import Annotated
+
+_DAMAGED = {Tail.CORRUPT, Tail.NEWER}
 
 
 @click.command("show", short_help="Show one pipeline: stages, transcript, log.")
@@ -49,7 +52,6 @@ def command(obj: dict[str, Any], /, pipeline: str, as_json: bool) -> int:
     found = find_pipeline(pipeline, store, home)
     reading = store.stream(found)
     state, verdict = fold(initial_state(found), reading), reading.verdict
-    damaged = verdict.tail in {Tail.CORRUPT, Tail.NEWER}
     if as_json:
         log = {"path": store.path(found), "tail": verdict.tail.value, "reason": verdict.reason or None}
         live = is_locked(store.path(found))
@@ -57,14 +59,14 @@ def command(obj: dict[str, Any], /, pipeline: str, as_json: bool) -> int:
         click.echo(json_line({**state_as_json(state), **more}))
     else:
         click.echo("\n".join(printable(line) for line in _lines(state, verdict, store, home)))
-    return DAMAGED if damaged else OK
+    return DAMAGED if verdict.tail in _DAMAGED else OK
 
 
 def _lines(state: PipelineState, verdict: Verdict, store: Store, home: Home) -> list[str]:
     path = store.path(state.pipeline_id)
     lines = [
         f"{shown_name(state.input_file)}  ({state.pipeline_id})",
-        f"  status     {state.status}{_live(state, path)}",
+        f"  status     {_status(state, verdict, path)}",
         f"  created    {moment(state.created_at)} UTC",
         f"  updated    {moment(state.last_updated)} UTC, {count(len(state.runs), 'run')}",
     ]
@@ -98,6 +100,8 @@ def _lines(state: PipelineState, verdict: Verdict, store: Store, home: Home) -> 
         lines.append(f"  head       {head}")
     if verdict.tail is not Tail.CLEAN:
         lines.append(f"  log ends   {verdict.tail.value}: {verdict.reason}")
+    if verdict.tail in _DAMAGED:
+        lines.append(f"  what to do `evt run {state.pipeline_id}` changes nothing, and says how to go on")
     return lines
 
 
@@ -149,6 +153,13 @@ def _quality(state: PipelineState, home: Home) -> dict[str, Any] | None:
 
 def _head(verdict: Verdict) -> str | None:
     return f"{verdict.head.seq}:{verdict.head.sha256}" if verdict.head else None
+
+
+def _status(state: PipelineState, verdict: Verdict, path: str) -> str:
+    """Return the word that a list has, and for a damaged log what its good records say."""
+    if verdict.tail in _DAMAGED:
+        return f"{DAMAGED_LOG}; its good records say {state.status}"
+    return f"{state.status}{_live(state, path)}"
 
 
 def _live(state: PipelineState, path: str) -> str:

@@ -75,7 +75,7 @@ def command(obj: dict[str, Any], /, pipeline: str, as_json: bool, **flags: Any) 
         raise click.UsageError("--undo stands alone; it takes back the last change.")
     if wish.because is not None and not wish.is_any:
         raise click.UsageError("--because says why something is changed; name what, with --name or --same.")
-    settings = load_settings(obj["home"], flags["output_dir"])
+    settings = load_settings(obj["home"], flags["output_dir"], offline=obj["offline"])
     if wish.is_any:
         require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
         require_writable(settings.output_dir)

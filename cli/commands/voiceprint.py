@@ -78,7 +78,7 @@ def create(obj: dict[str, Any], /, name: str, recording: str, yes: bool, as_json
     """
     if problem := name_problem(name):
         raise SettingsError(f"{printable(name)} can't be the name of a voiceprint: {problem}.")
-    settings = load_settings(obj["home"], flags=flags)
+    settings = load_settings(obj["home"], flags=flags, offline=obj["offline"])
     require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
     settings = settings.with_accounts()
     shop = workshop_of(settings, unsafe_fs=obj["unsafe_fs"])

@@ -16,7 +16,8 @@ NO_SPEECH = "(no speech found)"
 
 PARAGRAPH_PAUSE_S = 2.0
 PARAGRAPH_S = 60.0
-"""Within one speaker's speech a paragraph ends with the utterance before such a pause, or after so long."""
+"""Within one speaker's speech a paragraph ends with the utterance before such a pause, or after so long, and where
+the user divided it."""
 
 
 @frozen
@@ -115,7 +116,8 @@ def _groups(passages: Iterable[Utterance | Gap]) -> Iterator[list[Utterance] | G
 def _begins_paragraph(group: Sequence[Utterance], utterance: Utterance) -> bool:
     first, last = group[0], group[-1]
     return (
-        utterance.speaker != last.speaker
+        utterance.divided
+        or utterance.speaker != last.speaker
         or utterance.start_s - last.end_s > PARAGRAPH_PAUSE_S
         or utterance.end_s - first.start_s > PARAGRAPH_S
     )

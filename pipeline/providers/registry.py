@@ -17,6 +17,7 @@ from typing import Any
 from pipeline.providers.base import Diarizer, Transcriber
 from pipeline.providers.context import Context
 from pipeline.providers.foreign import DIARIZER, TRANSCRIBER, Foreign, Unusable, find
+from pipeline.providers.offline import Kept
 from pipeline.providers.remote import Access, Remote, RemoteTranscriber
 from pipeline.providers.services import Services, load_services
 from pipeline.secret import Secret
@@ -61,6 +62,7 @@ class Providers:
         access: where the services' calls go, and with which key, by the provider's name.
         services: what paid services offer and ask for; None: what evt was shipped with.
         voiceprints: the folder of the user's voiceprints; None: there are none.
+        offline: what forbids the network, for people; empty: nothing does. See `pipeline.providers.offline`.
     """
 
     def __init__(
@@ -70,11 +72,13 @@ class Providers:
         access: Mapping[str, Access] | None = None,
         services: Services | None = None,
         voiceprints: Path | None = None,
+        offline: str = "",
     ) -> None:
         self._environment = environment
         self._access = access or {}
         self._given_services = services
         self._voiceprints = voiceprints or _NOWHERE
+        self.offline = offline
         self._found: dict[str, Mapping[str, Foreign]] = {}
         self._made: dict[tuple[str, str, str | None, tuple[str, ...]], Any] = {}
         self._lock = threading.RLock()
@@ -192,7 +196,8 @@ class Providers:
         key = (kind, name, model, identify)
         with self._lock:  # recordings that are worked on at once share one provider, and its one model
             if key not in self._made:
-                self._made[key] = self._make(*key)
+                made = self._make(*key)
+                self._made[key] = Kept(made, self.offline) if self.offline else made
             return self._made[key]
 
     def _make(self, kind: str, name: str, model: str | None, identify: tuple[str, ...]) -> Any:

@@ -215,7 +215,8 @@ def _relabelled(transcript: Transcript, new: Mapping[str, str]) -> Transcript:
         return evolve(spoken, speaker=speaker, alternatives=tuple(others), overlapped=overlapped)
 
     utterances = tuple(
-        Utterance(new.get(u.speaker, u.speaker), tuple(map(word, u.words))) for u in transcript.utterances
+        Utterance(new.get(u.speaker, u.speaker), tuple(map(word, u.words)), u.divided)
+        for u in transcript.utterances
     )
     turns = tuple(evolve(turn, speaker=new.get(turn.speaker, turn.speaker)) for turn in transcript.turns)
     quality = transcript.quality and {**transcript.quality, **about_speakers(utterances, turns)}

@@ -70,10 +70,14 @@ class AttributedWord:
 
 @frozen
 class Utterance:
-    """Consecutive words of one speaker; never empty, in the order in which they were spoken."""
+    """Consecutive words of one speaker; never empty, in the order in which they were spoken.
+
+    `divided`: the user wants a paragraph to begin here.
+    """
 
     speaker: str
     words: tuple[AttributedWord, ...]
+    divided: bool = False
 
     @property
     def start_s(self) -> float:

@@ -108,22 +108,30 @@ class _Job:
 
     def result(self) -> Any:
         """Return what the child found."""
-        for message in self._messages():
-            if "done" in message:
-                return message["done"]
-            if "rejected" in message:
-                raise SourceRejectedError(_sentence(message["rejected"]))
-            if "refused" in message:
-                self._raise_refused(*message["refused"])
-            if "failed" in message:
-                raise self.error(_FAILURES.get(message["failed"], "it failed"))
-            if "defect" in message:
-                raise RuntimeError(f"in the process that reads recordings:\n{message['defect']}")
-            if "ended" in message:
-                raise self.error(_ended(message["ended"]))
-        if SERVER.exit_code():
-            raise DecoderError("The process that reads recordings can't be started. Reinstall evt, then run again.")
+        # A server that was killed takes everybody's children with it, so each is asked for once more.
+        for _ in range(2):
+            for message in self._messages():
+                if "done" in message:
+                    return message["done"]
+                self._raise_told(message)
+            if SERVER.exit_code():
+                raise DecoderError(
+                    "The process that reads recordings can't be started. Reinstall evt, then run again."
+                )
         raise self.error("the process that reads recordings is gone")
+
+    def _raise_told(self, message: Mapping[str, Any]) -> None:
+        """Raise the error that a message tells of, if it does."""
+        if "rejected" in message:
+            raise SourceRejectedError(_sentence(message["rejected"]))
+        if "refused" in message:
+            self._raise_refused(*message["refused"])
+        if "failed" in message:
+            raise self.error(_FAILURES.get(message["failed"], "it failed"))
+        if "defect" in message:
+            raise RuntimeError(f"in the process that reads recordings:\n{message['defect']}")
+        if "ended" in message:
+            raise self.error(_ended(message["ended"]))
 
     def error(self, reason: str) -> DecoderError:
         """Return the error that says what happened to the child, where, and what to do."""
@@ -266,7 +274,8 @@ class _Server:
             OSError: no process can be started; close other programs.
         """
         ours, theirs = socket.socketpair()
-        with theirs:
+        # One thread at a time, lest one of two that find the server dead ends the new one of the other.
+        with theirs, self._lock:
             for attempt in range(2):
                 try:
                     socket.send_fds(self._started(), [b"."], [theirs.fileno()])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -28,6 +29,9 @@ NEEDED = (
     *("pipeline.audio.convert", "pipeline.audio.voice_activity"),
 )
 """What children import, so that none has to."""
+
+DESCRIPTORS = 4096
+"""Open at once in the server: one for each recording that is just read, and a few."""
 
 
 @define
@@ -117,6 +121,10 @@ def _become_child(line: int, server: int) -> None:
 
 def main() -> None:
     """Serve on the descriptor that the command line names."""
+    # A child closes each descriptor that it may have; where there may be a billion, that takes minutes.
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if now == resource.RLIM_INFINITY or now > DESCRIPTORS:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, most))
     for name in NEEDED:
         import_module(name)
     gc.freeze()

@@ -104,7 +104,7 @@ def _paragraphs(
             outcomes[number] = Outcome(CONFLICT, finder.words_during(one))
             continue
         outcomes[number] = Outcome(SATISFIED if spoken[at].begins == one.begins else APPLIED, (spoken[at].shown,))
-        changed[at] = evolve(changed[at], begins=bool(one.begins))
+        changed[at] = evolve(changed[at], begins=bool(one.begins), divided=bool(one.begins))
     return changed
 
 

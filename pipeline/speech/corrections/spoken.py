@@ -23,11 +23,15 @@ Source: 150 words a minute of 6 characters, space included."""
 
 @frozen
 class Spoken:
-    """A word, whether an utterance begins with it, and what people see of it, which is never empty."""
+    """A word, whether an utterance begins with it, and what people see of it, which is never empty.
+
+    `divided`: the user wants a paragraph to begin with it.
+    """
 
     word: AttributedWord
     begins: bool
     shown: str
+    divided: bool = False
 
     def said_by(self, speaker: str) -> Spoken:
         """Return the word as somebody else's, who was not heard but named."""
@@ -40,18 +44,21 @@ def dissolved(utterances: Iterable[Utterance]) -> list[Spoken]:
     found = []
     for utterance in utterances:
         shown = [(word, text) for word in utterance.words if (text := one_line(word.text))]
-        found += [Spoken(word, at == 0, text) for at, (word, text) in enumerate(shown)]
+        found += [
+            Spoken(word, at == 0, text, divided=at == 0 and utterance.divided)
+            for at, (word, text) in enumerate(shown)
+        ]
     return found
 
 
 def gathered(spoken: Sequence[Spoken]) -> tuple[Utterance, ...]:
     """Return the utterances again, ordered by start; one ends also where another speaker begins."""
-    runs: list[list[AttributedWord]] = []
+    runs: list[list[Spoken]] = []
     for one in spoken:
-        if not runs or one.begins or one.word.speaker != runs[-1][-1].speaker:
+        if not runs or one.begins or one.word.speaker != runs[-1][-1].word.speaker:
             runs.append([])
-        runs[-1].append(one.word)
-    found = (Utterance(run[0].speaker, tuple(run)) for run in runs)
+        runs[-1].append(one)
+    found = (Utterance(run[0].word.speaker, tuple(one.word for one in run), run[0].divided) for run in runs)
     return tuple(sorted(found, key=lambda utterance: utterance.start_s))
 
 
