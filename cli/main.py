@@ -43,6 +43,7 @@ COMMANDS = {
     "config": "Show every setting and where it comes from; set your own.",
     "trust": "Believe the settings file of a folder.",
     "completion": "Print what makes a shell complete commands, ids and names.",
+    "help": "Show the help of a command, or a page on a topic.",
 }
 
 
@@ -95,7 +96,7 @@ def _imported(name: str) -> click.Command:
 @click.command(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Begin with:  evt run talk.wav   (then: evt list, evt show ID)",
+    epilog="Begin with:  evt run talk.wav   (then: evt list, evt show ID; evt help privacy, money, settings, …)",
 )
 @click.option(
     "--home", type=click.Path(), help="Folder of logs and artifacts (else $EVT_HOME, else your data folder)."
