@@ -81,6 +81,8 @@ class _FarRow(Row):
 class _Worker:
     process: Any
     line: Connection
+    is_gone: bool = False
+    """Its connection is; the system may tell of its end a little later."""
 
     def work_on(self, item: Item, row: Row, stop: threading.Event) -> Outcome:
         """Let the worker work on a recording; a worker that ends is an outcome too."""
@@ -101,6 +103,7 @@ class _Worker:
                     outcome: Outcome = values[0]
                     return outcome
         except (EOFError, OSError):
+            self.is_gone = True
             outcome = Outcome(item.written, pipeline=item.pipeline)
             outcome.fail(OSError(0, "the process that worked on it has ended"))
             return outcome
@@ -123,9 +126,9 @@ class Crew:
 
     def takes(self, item: Item) -> bool:
         """Say whether a recording can be worked on by a worker."""
-        if os.path.lexists(self.shop.store.path(item.pipeline)):
-            return False
         try:
+            if os.path.lexists(self.shop.store.path(item.pipeline)):
+                return False
             options = resolve_options(item.wishes(self.orders.named, self.shop.home), initial_state(item.pipeline))
         except EvtError:
             return False  # the usual way says why
@@ -138,10 +141,11 @@ class Crew:
     def work_on(self, item: Item, row: Row) -> Outcome:
         """Let a worker work on a recording; there are as many as threads call this at once."""
         with self._lock:
+            self._free = [worker for worker in self._free if worker.process.is_alive()]
             worker = self._free.pop() if self._free else self._begin()
         outcome = worker.work_on(item, row, self.shop.stop)
         with self._lock:
-            if worker.process.is_alive():
+            if not worker.is_gone:
                 self._free.append(worker)
         return outcome
 

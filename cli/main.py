@@ -34,6 +34,8 @@ COMMANDS = {
     "salvage": "Set a damaged log aside; go on with what is good of it.",
     "accept": "Go on with a log of which records are lost, or may be.",
     "cleanup": "Free room: remove what can be made again.",
+    "bundle": "Put pipelines into one file, to pass them on or keep them.",
+    "import": "Take the pipelines of a bundle into this home.",
     "archive": "Compress the logs of finished pipelines; all commands still read them.",
     "path": "Print where a pipeline's log and files are.",
     "providers": "List who finds speakers and words, and what each can do and costs.",
@@ -49,6 +51,9 @@ COMMANDS = {
 
 COMPLETES = "_EVT_COMPLETE"
 """The variable that a shell sets when it asks what could be typed. Source: click, of a program called evt."""
+
+_FILES = {"import": "import_"}
+"""Where a command's file can't have its name."""
 
 
 @contextmanager
@@ -89,7 +94,7 @@ class LazyGroup(click.Group):
 
 def _imported(name: str) -> click.Command:
     with _no_collection():
-        command: click.Command = import_module(f"cli.commands.{name}").command
+        command: click.Command = import_module(f"cli.commands.{_FILES.get(name, name)}").command
     return command
 
 

@@ -207,6 +207,10 @@ _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "transcript.corrected": lambda d: f"by {d['user']}, see {d['content']['path']}",
     "annotation.undone": lambda d: f"what record {d['annotation']} says, by {d['user']}",
     "loss.accepted": lambda d: f"{d['user']} goes on although records may be lost",
+    "pipeline.handed_over": lambda d: f"in {shown_name(d['bundle'])}, by {d['user']}",
+    "pipeline.received": lambda d: f"by {d['user']}",
+    "pipeline.erased": lambda d: f"by {d['user']}",
+    "pipeline.unerased": lambda d: f"by {d['user']}",
     "artifact.missing": lambda d: f"{d['path']} is {d['found']}",
     "artifact.erased": lambda d: (
         f"{count(len(d['paths']), 'file')}, {size(d['size_bytes'])}, by {d['user']} ({d['reason']})"

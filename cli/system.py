@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
+
+
+def allow_many_files() -> None:
+    """Let this process hold as many files open as the system allows it: each log that is locked is one."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def is_locked(path: str | Path) -> bool | None:

@@ -52,9 +52,12 @@ class WatchNames:
 
     def _own(self, choices: list[str], pipeline: str) -> str | None:
         """Return the stem under which exports of this recording lie."""
-        there = [stem for stem in choices if self._is_there(stem)]
+        there = [stem for stem in choices if self._may_take(stem, pipeline) and self._is_there(stem)]
         exports = self._exports(pipeline) if there else frozenset()
-        return next((stem for stem in there if exports & delivered_digests(self._target(stem), FORMATS)), None)
+        # Not the first one: another recording's transcript may be the same, but not in all formats.
+        own = {stem: len(exports & delivered_digests(self._target(stem), FORMATS)) for stem in there}
+        best = max(there, key=lambda stem: own[stem], default=None)
+        return best if best is not None and own[best] else None
 
     def _free(self, choices: list[str], name: str, pipeline: str) -> str:
         """Return the shortest stem that is nobody else's; where none is, delivering finds a place beside."""
@@ -62,12 +65,11 @@ class WatchNames:
             self._version = self.arrivals.version
             self._stems = Stems.of(os.path.basename(path) for path in self.arrivals.names())
         first = choices.index(self._stems.stem(name, pipeline))
-        free = (
-            stem
-            for stem in choices[first:]
-            if self._taken.get(stem.casefold(), pipeline) == pipeline and not self._is_there(stem)
-        )
+        free = (stem for stem in choices[first:] if self._may_take(stem, pipeline) and not self._is_there(stem))
         return next(free, choices[-1])
+
+    def _may_take(self, stem: str, pipeline: str) -> bool:
+        return self._taken.get(stem.casefold(), pipeline) == pipeline
 
     def _is_there(self, stem: str) -> bool:
         return any(os.path.lexists(next(self._target(stem).places(name))) for name in FORMATS)

@@ -115,7 +115,8 @@ class Archiving:
         """See `Store.unarchive`."""
         was_there = self.restore()
         if was_there:
-            with contextlib.closing(self._lock(self.place.log)) as file:
+            # Where somebody has put it away again by now, nothing lies beside it.
+            with contextlib.suppress(FileNotFoundError), contextlib.closing(self._lock(self.place.log)) as file:
                 self.drop_older(file)
         return was_there
 
@@ -195,12 +196,15 @@ class Archiving:
         self.storage.sync_dir(self.place.folder)
 
     def _lock_log(self) -> LogFile:
-        try:
-            return self._lock(self.place.log)
-        except FileNotFoundError:
-            if self.storage.signature(self.place.archive) is None:
-                raise
-            raise refusals.not_archived(self.place, "it is already") from None
+        for _ in range(_LOOKS):
+            with contextlib.suppress(FileNotFoundError):
+                return self._lock(self.place.log)
+            if self.storage.signature(self.place.archive) is not None:
+                raise refusals.not_archived(self.place, "it is already")
+            # It may have been put back between the two looks.
+            if self.storage.signature(self.place.log) is None:
+                break
+        raise FileNotFoundError(self.place.log)
 
     def _lock(self, path: str) -> LogFile:
         return lock(self.storage, self.place, path, self.sleep)

@@ -53,10 +53,34 @@ def compress(content: bytes) -> bytes:
     return frame
 
 
-def decompress(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def compress_pieces(pieces: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
+    """Yield the frame of content that comes in pieces and has this size; nothing but zstd is needed to read it."""
+    from backports.zstd import CompressionParameter, ZstdCompressor
+
+    options: dict[int, int] = {
+        CompressionParameter.compression_level: LEVEL,
+        CompressionParameter.content_size_flag: 1,
+        CompressionParameter.checksum_flag: 1,
+    }
+    compressor = ZstdCompressor(options=options)
+    compressor.set_pledged_input_size(size_bytes)
+    for piece in pieces:
+        if made := compressor.compress(piece):
+            yield made
+    yield compressor.flush()
+
+
+def decompress(
+    pieces: Iterable[bytes], *, ratio_max: int = RATIO_MAX, more_bytes: int = _PIECE_BYTES
+) -> Iterator[bytes]:
     """Yield the content of a frame that comes in pieces, a mebibyte at a time.
 
     Nothing vouches for what is yielded before the end: the checksum comes last.
+
+    Args:
+        pieces: the frame; its header is in the first one.
+        ratio_max: content is at most so many times as long as what was taken of the frame.
+        more_bytes: and so much more.
 
     Raises:
         BadFrameError: it is not a frame of ours, not whole, something follows it, or it holds too much.
@@ -74,7 +98,7 @@ def decompress(pieces: Iterable[bytes]) -> Iterator[bytes]:
             for content in _all_of(decompressor, piece):
                 made += len(content)
                 _require(made <= size, "it holds more than it says")
-                _require_plausible(made, taken)
+                _require_plausible(made, taken, ratio_max, more_bytes)
                 yield content
     except ZstdError as error:
         raise BadFrameError(f"it can't be unpacked ({error})") from None
@@ -117,9 +141,11 @@ def _dictionary(number: int) -> ZstdDict | None:
     return ZstdDict(file.read_bytes())
 
 
-def _require_plausible(content_bytes: int, frame_bytes: int) -> None:
-    most = frame_bytes * RATIO_MAX + (1 << 20)
-    _require(content_bytes <= most, f"it holds more than {RATIO_MAX} times its size, which no usual log does")
+def _require_plausible(
+    content_bytes: int, frame_bytes: int, ratio_max: int = RATIO_MAX, more_bytes: int = _PIECE_BYTES
+) -> None:
+    most = frame_bytes * ratio_max + more_bytes
+    _require(content_bytes <= most, f"it holds more than {ratio_max} times its size, which nothing usual does")
 
 
 def _require(holds: object, problem: str) -> None:

@@ -71,6 +71,10 @@ class NewerLogError(LogError):
     """A newer version wrote the log. Install that version; nothing was changed."""
 
 
+class ReadOnlyLogError(LogError):
+    """This log is a copy of one that is written elsewhere: it is read here, and not written."""
+
+
 class LogWholeError(LogError):
     """Nothing is to be salvaged or accepted: the log is whole. Go on with it."""
 

@@ -88,6 +88,8 @@ class Opening:
     def _locked(self, *, create: bool = False, traces: bool = False) -> Iterator[LogFile]:
         """Give the locked log; whatever fails while it is opened closes it and becomes an error of ours."""
         try:
+            if self.place.is_copy(self.storage):
+                raise refusals.read_only(self.place)
             file = self._find(create=create, traces=traces or recovery.has_traces(self.storage, self.place))
             try:
                 yield file
@@ -102,16 +104,23 @@ class Opening:
         for _ in range(LOCK_TRIES):
             with contextlib.suppress(FileNotFoundError):
                 return self._lock(self.place.log)
-            # Somebody else may have put it back just now.
-            if not self._archiving.restore() and self.storage.signature(self.place.log) is None:
+            # Somebody else may have put it back just now, or away again.
+            if not self._archiving.restore() and not self._is_anywhere():
                 break
         if traces or not create:
             raise refusals.missing(self.place, gone=traces) from None
         self.folders.make(self.place.folder)
+        if self.storage.signature(self.place.copy) is not None:
+            # An import that was cut short left it; what begins now is no copy of anything.
+            self.storage.unlink(self.place.copy)
+            self.storage.sync_dir(self.place.folder)
         return self._lock(self.place.log, create=True)
 
     def _lock(self, path: str, *, create: bool = False) -> LogFile:
         return lock(self.storage, self.place, path, self.sleep, create=create)
+
+    def _is_anywhere(self) -> bool:
+        return any(self.storage.signature(path) is not None for path in (self.place.log, self.place.archive))
 
     @property
     def _archiving(self) -> Archiving:

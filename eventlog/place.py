@@ -7,7 +7,7 @@ import os
 from attrs import frozen
 
 from eventlog.reader import Head
-from eventlog.scan import ARCHIVE, HEAD, LOG
+from eventlog.scan import ARCHIVE, COPY, HEAD, LOG
 from eventlog.storage import Storage
 from eventlog.values import Value
 
@@ -38,6 +38,16 @@ class Place(Value):
     def head(self) -> str:
         """The file that holds the head."""
         return os.path.join(self.folder, self.pipeline + HEAD)
+
+    @property
+    def copy(self) -> str:
+        """The file that says that the log is a copy, and not to be written; empty but for a line's end."""
+        return os.path.join(self.folder, self.pipeline + COPY)
+
+    def is_copy(self, storage: Storage) -> bool:
+        """Say whether the log is a copy of one that is written elsewhere; without a log the mark means nothing."""
+        marked = storage.signature(self.copy) is not None
+        return marked and storage.signature(self.found(storage)) is not None
 
     def found(self, storage: Storage) -> str:
         """Return the path of the log; that of its archive if only this is there."""

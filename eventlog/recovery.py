@@ -89,6 +89,17 @@ def has_traces(storage: Storage, place: Place) -> bool:
     return place.kept_head(storage) is not None or any(_set_aside(storage, place))
 
 
+def set_aside(storage: Storage, place: Place) -> list[str]:
+    """Return the names of the files that were set aside for a log."""
+    return [match.group() for match in _set_aside(storage, place)]
+
+
+def set_aside_for(name: str) -> tuple[str, str] | None:
+    """Return the log that a file of such a name is set aside for, and the first digits of its SHA-256."""
+    match = _ASIDE.fullmatch(name)
+    return (match["pipeline"], match["sum"]) if match else None
+
+
 def aside_findings(storage: Storage, place: Place, records: Iterable[Record]) -> list[str]:
     """Return, as sentences, what is wrong with the files that were set aside for a log."""
     there = {match.group(): _describe(storage, place, match) for match in _set_aside(storage, place)}

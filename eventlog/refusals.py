@@ -12,6 +12,7 @@ from eventlog.errors import (
     LogWholeError,
     NewerLogError,
     NotArchivedError,
+    ReadOnlyLogError,
     UnsafeFileSystemError,
 )
 from eventlog.filesystem import FileSystem
@@ -98,6 +99,15 @@ def missing(place: Place, *, gone: bool) -> LogError:
     return LogGoneError(
         f"The log {place.log} is gone, but what it described is still there. Restore it from a backup. It is not "
         "begun anew, because then nothing would tell what was done and paid.",
+        pipeline=place.pipeline,
+    )
+
+
+def read_only(place: Place) -> ReadOnlyLogError:
+    """Say that the log is written elsewhere."""
+    return ReadOnlyLogError(
+        f"The log of {place.pipeline} is a copy of one that is written elsewhere: here it is only read. To go on "
+        "here, have it handed over: `evt bundle` without --copy where it is written, then `evt import`.",
         pipeline=place.pipeline,
     )
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 LOG, ARCHIVE, HEAD = ".jsonl", ".jsonl.zst", ".head"
 """How the names of a log, of its archive and of its head end."""
+COPY = ".copy"
+"""How the name of a file ends that says that the log beside it is a copy."""
 SUFFIXES = (LOG, ARCHIVE, HEAD)
 """The files that decide how a log reads: the log itself or its archive, and the head kept beside it."""
 

@@ -230,6 +230,82 @@ class Store:
         with self._reading(place):
             return bool(unrecorded(self._storage, place, named))
 
+    def content(self, pipeline: str) -> Iterator[bytes]:
+        """Yield a log's bytes in pieces, also of one that is archived; raises what `read` does."""
+        place = self._place(pipeline)
+        with self._reading(place):
+            yield from self._pieces(place)
+
+    def is_copy(self, pipeline: str) -> bool:
+        """Say whether a log is a copy of one that is written elsewhere, and so only read."""
+        place = self._place(pipeline)
+        with self._reading(place):
+            return place.is_copy(self._storage)
+
+    def set_aside(self, pipeline: str) -> list[str]:
+        """Return the names of the files that were set aside for a log."""
+        from eventlog.recovery import set_aside
+
+        place = self._place(pipeline)
+        with self._reading(place):
+            return set_aside(self._storage, place)
+
+    @contextlib.contextmanager
+    def held(self, pipeline: str, *, create: bool = False) -> Iterator[None]:
+        """Hold the lock of a log, or of its archive, and leave it as it is.
+
+        Args:
+            pipeline: the log's name.
+            create: make an empty file if there is no log.
+
+        Raises:
+            LogLockedError: a writer has it.
+            LogError: as for `read`.
+        """
+        from eventlog.locking import lock
+
+        place = self._place(pipeline)
+        with self._reading(place):
+            if create:
+                self._folders.make(place.folder)
+            file = lock(self._storage, place, place.found(self._storage), self._sleep, create=create)
+        try:
+            yield
+        finally:
+            file.close()
+
+    def adopt(self, pipeline: str, staged: str, head: Head, *, copy: bool) -> None:
+        """Put a log in place that came from elsewhere; the caller holds the lock and has checked it.
+
+        Mark it, if it is a copy → rename, sync the folder → else take a mark away → keep the head. What was there
+        is a beginning of it, or nothing.
+
+        Args:
+            pipeline: the log's name.
+            staged: the file, whole and synced, on the same file system.
+            head: its last record.
+            copy: it is written elsewhere, and only read here.
+
+        Raises:
+            LogStorageError: the disk failed; repeat it.
+        """
+        from eventlog import refusals
+
+        place = self._place(pipeline)
+        try:
+            self._folders.make(place.folder)
+            if copy:
+                replace_durably(self._storage, place.copy, b"\n")
+            if self._storage.signature(staged) is not None:
+                self._storage.rename(staged, place.log)
+                self._storage.sync_dir(place.folder)
+            if not copy and self._storage.signature(place.copy) is not None:
+                self._storage.unlink(place.copy)
+                self._storage.sync_dir(place.folder)
+            replace_durably(self._storage, place.head, head.to_bytes())
+        except OSError as error:
+            raise refusals.unwritable(place, error) from error
+
     def open_writer(self, pipeline: str, *, run: str, create: bool = False, traces: bool = False) -> OpenLog:
         """Open a log for its only writer: lock → sync file and folder → drop caches → scan → judge → recover.
 

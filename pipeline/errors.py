@@ -87,6 +87,23 @@ class UnsettledError(PipelineError):
     """Another pipeline of the recording may have paid already for what is to be asked; that is settled first."""
 
 
+class ClosedError(PipelineError):
+    """The pipeline was handed over or erased: nothing more is done on it here. The message says the way back."""
+
+
+class BundleError(PipelineError):
+    """A bundle can't be made or imported; nothing was placed. The message says why, and what to do."""
+
+
+class DivergedError(BundleError):
+    """A bundle and this home hold different logs of one pipeline; `seq` is the first record that differs."""
+
+    def __init__(self, message: str, *, pipeline: str, seq: int) -> None:
+        super().__init__(message)
+        self.pipeline = pipeline
+        self.seq = seq
+
+
 class StoppedError(PipelineError):
     """The user asked to stop; raised by `Work.check` and passed through by everything that works in blocks."""
 

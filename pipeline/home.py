@@ -68,6 +68,11 @@ class Home(Value):
         """32 random bytes with which accounts are named in logs; `pipeline.accounts` makes them."""
         return self.root / "account-key"
 
+    @property
+    def importing(self) -> Path:
+        """Bundles on their way in; only there while one is, or after an import that was killed."""
+        return self.root / "importing"
+
     def artifacts(self, pipeline: str) -> Path:
         """The files of one pipeline, in folders by the first two digits of its id as its log is.
 

@@ -22,7 +22,7 @@ from projections.events import ArtifactRef
 from projections.fold import fold, initial_state
 from projections.graph import AUDIO_CONVERSION, DIARIZATION, EXPORT, TRANSCRIPTION
 from projections.options import FLAG, Named, Option, resolve_options
-from projections.plan import Plan, StagePlan, Surroundings, make_plan
+from projections.plan import Plan, StagePlan, Surroundings, blocked_plan, make_plan
 from projections.prices import Unit
 from projections.state import PipelineState
 
@@ -30,6 +30,7 @@ Delivered = Callable[[PipelineState, Mapping[str, Option]], frozenset[str] | Non
 """Returns the digests of exports that lie where the user wants them; None if none are wanted."""
 
 _NOTHING = object()
+_COPY = "it is a copy that is only read here, and goes on where it came from; `evt bundle` there hands it over"
 
 
 @frozen
@@ -110,6 +111,8 @@ def look(
         plan = planned(shop, expected, options, around, refresh)
         notes = (f"What {event.model} at {event.origin} can do is known from an earlier run." for event in known)
         plan = evolve(plan, notes=(*plan.notes, *notes))
+    if verdict is not None and shop.store.is_copy(pipeline):
+        plan = blocked_plan(_COPY)
     if (note := _length_note(plan[TRANSCRIPTION], named)) is not None:
         plan = evolve(plan, notes=(*plan.notes, note))
     return Look(pipeline, state, verdict, options, plan, resets=named.reset and state.named != state.first_wishes)

@@ -23,6 +23,7 @@ from pipeline.artifacts import Artifacts
 from pipeline.errors import (
     ArtifactMismatchError,
     ArtifactMissingError,
+    ClosedError,
     ProviderError,
     ReplanError,
     StoppedError,
@@ -54,7 +55,7 @@ from projections.events import (
 from projections.fold import foresee
 from projections.graph import AUDIO_CONVERSION, EXPORT, MERGE
 from projections.options import Named, Option, resolve_options
-from projections.plan import Plan, StagePlan
+from projections.plan import Plan, StagePlan, closed
 from projections.state import FAILED as STAGE_FAILED
 from projections.state import STARTED, PipelineState
 from projections.summary import as_json
@@ -147,6 +148,8 @@ def recording_into(shop: Workshop, pipeline: str) -> Iterator[Recorder]:
     shop.folders.forget(str(artifacts.root))
     try:
         recorder = Recorder(shop.store, opened, run_id)
+        if (reason := closed(recorder.state)) is not None:
+            raise ClosedError(f"Nothing was done on {pipeline}: {reason}.")
         try:
             yield recorder
         finally:

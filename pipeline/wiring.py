@@ -36,6 +36,18 @@ def open_store(home: Home, *, unsafe_fs: bool = False) -> Store:
     return Store(str(home.logs), unsafe_fs=unsafe_fs)
 
 
+def settle_import(home: Home, store: Store) -> None:
+    """Finish, or undo, an import into this home that was cut short.
+
+    Raises:
+        LogError: the disk failed; the next command goes on.
+    """
+    if home.importing.is_dir():
+        from pipeline.importing import Importing
+
+        Importing(home, store, identity().user, new_run_id).settle()
+
+
 def shop_of(
     home: Home,
     limits: Limits,

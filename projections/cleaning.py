@@ -59,6 +59,8 @@ def untouchable(state: PipelineState) -> str | None:
     """Return why nothing of a pipeline may be removed, not even scratch; None if something may be."""
     if state.findings or state.foreign:
         return "its log holds what this evt doesn't understand"
+    if state.handed_over is not None:
+        return "it was handed over, and comes back only if its log stays as it is"
     if state.uncertain:
         return "records of its log may be lost"
     if any(_is_open(call) for call in state.calls.values()):

@@ -407,6 +407,62 @@ class ArtifactErased(Event):
 
 
 @frozen(eq=False, repr=False, slots=False)
+class PipelineHandedOver(Event):
+    """An unfinished pipeline went into a bundle: the home that imports it goes on, this one does nothing more.
+
+    Attributes:
+        token: 32 random digits; who records `pipeline.received` with them goes on.
+        bundle: the name of the bundle's file.
+        user: the account.
+    """
+
+    type: ClassVar[str] = "pipeline.handed_over"
+    token: str
+    bundle: str | Json
+    user: str
+
+
+@frozen(eq=False, repr=False, slots=False)
+class PipelineReceived(Event):
+    """This home goes on with a pipeline that was handed over; also the home that gave it, if it takes it back.
+
+    Attributes:
+        token: of the `pipeline.handed_over` that this one answers.
+        user: the account.
+    """
+
+    type: ClassVar[str] = "pipeline.received"
+    token: str
+    user: str
+
+
+@frozen(eq=False, repr=False, slots=False)
+class PipelineErased(Event):
+    """All files of a pipeline are removed on purpose; written before they are, so from here on they count as gone.
+
+    Attributes:
+        user: the account.
+        set_aside: names of files beside the log that had been set aside, and go too.
+    """
+
+    type: ClassVar[str] = "pipeline.erased"
+    user: str
+    set_aside: tuple[str, ...] = ()
+
+
+@frozen(eq=False, repr=False, slots=False)
+class PipelineUnerased(Event):
+    """The recording of an erased pipeline may be transcribed anew; nothing comes back by that.
+
+    Attributes:
+        user: the account.
+    """
+
+    type: ClassVar[str] = "pipeline.unerased"
+    user: str
+
+
+@frozen(eq=False, repr=False, slots=False)
 class LossAccepted(Event):
     """The user lets stages that cost money go on although records may be lost.
 
@@ -491,6 +547,10 @@ EVENTS: dict[str, type[Event]] = {
         BudgetExceeded,
         ArtifactMissing,
         ArtifactErased,
+        PipelineHandedOver,
+        PipelineReceived,
+        PipelineErased,
+        PipelineUnerased,
         LossAccepted,
         SpeakersNamed,
         TranscriptCorrected,

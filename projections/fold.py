@@ -16,6 +16,7 @@ from eventlog.record import Record
 from projections import events as ev
 from projections.decisions import TAKEN_OVER
 from projections.failures import ADOPTED, PAID_UNUSABLE
+from projections.graph import TEXTS
 from projections.state import (
     FAILED,
     INTERRUPTED,
@@ -24,7 +25,9 @@ from projections.state import (
     Annotation,
     Attempt,
     Call,
+    Erasure,
     Finding,
+    Handover,
     Loss,
     PipelineState,
     Run,
@@ -95,6 +98,9 @@ class _Draft:
         self.forked = state.forked
         lasts = [attempts[-1] for attempts in state.attempts.values()]
         self.under_way = {last.stage: [last.number, 0] for last in lasts if last.status == STARTED}
+        self.handed_over = state.handed_over
+        self.erasure = state.erasure
+        self.set_aside_gone = state.set_aside_gone
 
     def finished(self) -> PipelineState:
         """Return the state; the draft isn't used any more."""
@@ -124,6 +130,9 @@ class _Draft:
             annotations=tuple(self.annotations),
             undone=tuple(self.undone),
             forked=self.forked,
+            handed_over=self.handed_over,
+            erasure=self.erasure,
+            set_aside_gone=self.set_aside_gone,
         )
 
     def take(self, records: Iterable[Record]) -> None:
@@ -369,6 +378,37 @@ def _artifact_erased(state: _Draft, record: Record, event: ev.ArtifactErased) ->
     state.erased.update(event.paths)
 
 
+def _handed_over(state: _Draft, record: Record, event: ev.PipelineHandedOver) -> None:
+    state.handed_over = Handover(event.token, event.bundle, record.time)
+
+
+def _received(state: _Draft, record: Record, event: ev.PipelineReceived) -> None:
+    if state.handed_over is None or state.handed_over.token != event.token:
+        state.find(record, "it answers no handing over that is open")
+        return
+    state.handed_over = None
+
+
+def _pipeline_erased(state: _Draft, record: Record, event: ev.PipelineErased) -> None:
+    """Nothing that the log names is there any more: no file, no word of the user's, and no text that was kept."""
+    state.erasure = Erasure(record.time, event.user, event.set_aside)
+    state.set_aside_gone |= frozenset(event.set_aside)
+    outputs = (ref for attempts in state.attempts.values() for attempt in attempts for ref in attempt.outputs)
+    answers = (call.response for call in state.calls.values() if call.response is not None)
+    state.undone += state.annotations
+    state.annotations = []
+    said = (annotation.content for annotation in state.undone)
+    state.erased.update(ref.path for ref in (*outputs, *answers, *said))
+    state.named = {name: value for name, value in state.named.items() if name not in TEXTS}
+
+
+def _unerased(state: _Draft, record: Record, event: ev.PipelineUnerased) -> None:
+    if state.erasure is None:
+        state.find(record, "it is not erased")
+        return
+    state.erasure = None
+
+
 def _loss_accepted(state: _Draft, record: Record, event: ev.LossAccepted) -> None:
     state.losses = [changed(loss, accepted=loss.accepted or loss.seq in event.losses) for loss in state.losses]
 
@@ -418,6 +458,10 @@ _EFFECTS: dict[type, Callable[[_Draft, Record, Any], object]] = {
     ev.EngineProbed: _engine_probed,
     ev.ArtifactMissing: _artifact_missing,
     ev.ArtifactErased: _artifact_erased,
+    ev.PipelineHandedOver: _handed_over,
+    ev.PipelineReceived: _received,
+    ev.PipelineErased: _pipeline_erased,
+    ev.PipelineUnerased: _unerased,
     ev.LossAccepted: _loss_accepted,
     ev.SpeakersNamed: _annotated,
     ev.TranscriptCorrected: _annotated,

@@ -179,7 +179,7 @@ def make_plan(
     success whose files are gone is made again, but only if something that must run, or be delivered, reads it.
     """
     if (trouble := _trouble(state)) is not None:
-        return Plan(tuple(StagePlan(stage, BLOCKED, trouble) for stage in STAGES))
+        return blocked_plan(trouble)
     steps: dict[str, StagePlan] = {}
     for stage in _order(options, around):
         steps[stage] = _forward(stage, state, options, around, steps, refresh)
@@ -193,6 +193,11 @@ def make_plan(
     total = plan_total(prices, around.limits, around.rates, currency) if prices else None
     notes = [*_idle_wishes(steps, options), *money_notes(steps.values(), total, state, around)]
     return Plan(tuple(steps[stage] for stage in STAGES), tuple(notes), total)
+
+
+def blocked_plan(reason: str) -> Plan:
+    """Return the plan of a pipeline on which nothing can be done, for this reason."""
+    return Plan(tuple(StagePlan(stage, BLOCKED, reason) for stage in STAGES))
 
 
 def _order(options: Mapping[str, Option], around: Surroundings) -> Sequence[str]:
@@ -227,7 +232,25 @@ def _trouble(state: PipelineState) -> str | None:
         (seq, name), *_ = state.foreign
         by = f"evt {state.written_by}, a newer evt" if state.written_by else "a newer evt"
         return f"the log holds {name!r} (record {seq}), written by {by}; install that version"
+    return closed(state)
+
+
+def closed(state: PipelineState) -> str | None:
+    """Return why nothing more is done on a pipeline in this home, as a clause; None where it goes on."""
+    if (erased := state.erasure) is not None:
+        again = f"`evt erase {state.pipeline_id} --unerase` lets it be transcribed anew"
+        return f"it was erased on {erased.time[:10]}; {again}"
+    if (gone := state.handed_over) is not None:
+        return (
+            f"it was handed over on {gone.time[:10]}, in the bundle {_file_name(gone.bundle)}, and goes on where "
+            "that is imported; `evt import` of it takes it back here, if nobody else has imported it"
+        )
     return None
+
+
+def _file_name(recorded: Any) -> str:
+    """Return a recorded file name; one that is no text is not shown."""
+    return recorded if isinstance(recorded, str) else "that was made then"
 
 
 def _forward(
@@ -243,7 +266,9 @@ def _forward(
     pending = [name for name in _reads(stage, engine) if steps[name].reused is None or steps[name].decision == RUN]
     gaps_allowed = stage == TRANSCRIPTION and bool(options["allow_gaps"].value)
     done = [attempt for attempt in state.attempts.get(stage, ()) if attempt.status == SUCCEEDED]
-    successes = [attempt for attempt in done if gaps_allowed or not attempt.metadata.get("gaps")]
+    # A conversion has gaps too: silence where a recording is damaged. No attempt would fill those.
+    gapless = stage == TRANSCRIPTION and not gaps_allowed
+    successes = [attempt for attempt in done if not (gapless and attempt.metadata.get("gaps"))]
     if pending:
         blocked = lacking is not None and not successes
         reason = str(lacking) if blocked else f"waits for {' and '.join(pending)}"

@@ -157,6 +157,24 @@ class Annotation(Value):
 
 
 @frozen(eq=False, repr=False)
+class Handover(Value):
+    """Another home goes on with the pipeline, if it has the bundle; `token` tells which handing over it was."""
+
+    token: str
+    bundle: Any
+    time: str
+
+
+@frozen(eq=False, repr=False)
+class Erasure(Value):
+    """All that the pipeline had was removed, and nothing new may come; `set_aside` went from beside the log."""
+
+    time: str
+    user: str
+    set_aside: tuple[str, ...] = ()
+
+
+@frozen(eq=False, repr=False)
 class Checkpoint(Value):
     """What the last finished attempt of a stage left."""
 
@@ -190,6 +208,9 @@ class PipelineState(Value):
         probed: what was found out about models and servers, in that order.
         annotations: what the user said of the transcript and that holds, in that order.
         undone: what of it was taken back or replaced, in the order in which that happened.
+        handed_over: to which bundle; None where this home goes on with it.
+        erasure: that it was erased, and may not be begun anew; None where it may.
+        set_aside_gone: names of files set aside beside the log that an erasure removed.
     """
 
     pipeline_id: str
@@ -214,6 +235,9 @@ class PipelineState(Value):
     annotations: tuple[Annotation, ...] = ()
     undone: tuple[Annotation, ...] = ()
     forked: PipelineForked | None = None
+    handed_over: Handover | None = None
+    erasure: Erasure | None = None
+    set_aside_gone: frozenset[str] = frozenset()
 
     @property
     def first_wishes(self) -> Mapping[str, Any]:
@@ -232,7 +256,14 @@ class PipelineState(Value):
 
     @property
     def status(self) -> str:
-        """The last run's outcome; `unfinished` where it said none, `new` where there was no run."""
+        """The last run's outcome; `unfinished` where it said none, `new` where there was no run.
+
+        Before all that: `erased`, and `handed_over` where another home goes on.
+        """
+        if self.erasure is not None:
+            return "erased"
+        if self.handed_over is not None:
+            return "handed_over"
         return "new" if self.last_run is None else self.last_run.outcome or "unfinished"
 
     @property

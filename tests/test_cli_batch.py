@@ -20,6 +20,8 @@ from typing import Any
 import pytest
 
 from cli.crew import WORTH_IT
+from pipeline import recordings
+from pipeline.artifacts import file_sha256
 from tests.support.cli import Evt
 
 pytestmark = pytest.mark.slow
@@ -93,6 +95,21 @@ def test_a_damaged_recording_stops_no_other_and_the_summary_says_why(evt: Evt) -
     summary = done.stderr[done.stderr.index("Of ") :]
     assert re.search(r"2 × audio_conversion: .*\n +in/bad[12].wav, in/bad[12].wav", summary)
     assert "1 × FILE is empty." in summary
+
+
+def test_a_folder_of_logs_that_cannot_be_read_fails_its_recordings_and_stops_no_other(evt: Evt) -> None:
+    write_all(evt)
+    evt.run("in", "-j3")
+    shard = sorted(evt.home.glob("logs/*"))[0]
+    lost = len(list(shard.glob("*.jsonl")))
+    for path in (evt.work / "in").iterdir():
+        # As of files that have lain there for a while.
+        recordings._remember(evt.home / "index.sqlite", recordings._signature(path), file_sha256(path), 2e9 * 2)
+    shard.rename(evt.home / "elsewhere")
+    shard.write_bytes(b"")
+    done = evt.run("in", "-j3", code=1)
+    assert f"{COUNT - lost} with nothing to do, {lost} failed" in done.stderr
+    assert "can't be read" in done.stderr
 
 
 def test_the_report_is_an_array_in_the_order_in_which_recordings_were_named(evt: Evt) -> None:

@@ -212,6 +212,7 @@ def test_an_export_in_another_format_transcribes_nothing(evt: Evt) -> None:
 
 
 def test_formats_may_be_written_with_spaces_and_capitals(evt: Evt) -> None:
+    evt.speech()
     evt("run", "talk.wav", *evt.engines, "--format", "TXT, srt")
     assert {path.name for path in evt.work.iterdir()} == {"talk.wav", "talk.txt", "talk.srt"}
     evt("export", "talk.wav", "--format", " VTT", "-o", ".")
@@ -219,6 +220,7 @@ def test_formats_may_be_written_with_spaces_and_capitals(evt: Evt) -> None:
 
 
 def test_an_export_of_what_was_never_run_says_so(evt: Evt) -> None:
+    evt.speech()
     said = evt("export", "talk.wav", code=3).stderr
     assert "not transcribed yet" in said
     assert "goes on" not in said

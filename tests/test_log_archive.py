@@ -34,7 +34,7 @@ from eventlog.errors import (
 from eventlog.follow import Follower
 from eventlog.packing import pack, unpack
 from eventlog.reader import Head, Tail, scan
-from eventlog.storage import PosixStorage
+from eventlog.storage import LogFile, PosixStorage, Signature
 from eventlog.store import Store
 from proofs.simfs import FILLS, MODES, CrashError, SimDisk
 from tests.support.logs import PIPELINE, RUN, chain, store_on
@@ -663,6 +663,55 @@ def test_an_opening_that_waits_for_an_archiving_goes_on_behind_it(real: Store, t
     assert waited
     assert opened.records[-1].seq == 5
     opened.writer.close()
+
+
+class Meddled(PosixStorage):
+    """A disk on which somebody else acts just before a path is looked at, or opened, for the first time."""
+
+    def __init__(self, path: str, act: Callable[[], object]) -> None:
+        self.path = path
+        self.act: Callable[[], object] | None = act
+
+    def _meddle(self, path: str) -> None:
+        if path == self.path and self.act is not None:
+            act, self.act = self.act, None
+            act()
+
+    def signature(self, path: str) -> Signature | None:
+        self._meddle(path)
+        return super().signature(path)
+
+    def open_log(self, path: str, *, create: bool) -> LogFile:
+        self._meddle(path)
+        return super().open_log(path, create=create)
+
+
+def meddled(store: Store, path: str, act: Callable[[], object]) -> Store:
+    return Store(store.root, storage=Meddled(path, act), unsafe_fs=True)
+
+
+def test_a_log_that_is_put_back_while_it_is_to_be_archived_is_not_called_gone(real: Store) -> None:
+    sealed(real)
+    real.archive(PIPELINE)
+    other = meddled(real, archive_of(real), lambda: real.unarchive(PIPELINE))
+    assert other.archive(PIPELINE).log_bytes
+    assert real.is_archived(PIPELINE)
+
+
+def test_a_log_that_is_archived_again_while_it_is_put_back_is_not_called_gone(real: Store) -> None:
+    log = sealed(real)
+    real.archive(PIPELINE)
+    place = real._place(PIPELINE)
+
+    def restored_and_gone() -> None:
+        real.unarchive(PIPELINE)
+        other._storage.path, other._storage.act = place.log, lambda: real.archive(PIPELINE)
+
+    other = meddled(real, place.archive, restored_and_gone)
+    opened = other.open_writer(PIPELINE, run="02")
+    assert len(opened.records) == 5
+    opened.writer.close()
+    assert read(real).startswith(log)
 
 
 # Dictionaries

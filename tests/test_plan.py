@@ -429,6 +429,16 @@ def test_a_certain_cut_loses_nothing_and_asks_nothing() -> None:
     assert not history.state.uncertain
 
 
+def test_gaps_of_a_damaged_recording_need_no_leave() -> None:
+    history = History()
+    history.run()
+    state = history.state
+    (whole,) = state.attempts[AUDIO_CONVERSION]
+    damaged = evolve(whole, metadata={**whole.metadata, "gaps": 1, "gaps_s": 0.5})
+    state = evolve(state, attempts={**state.attempts, AUDIO_CONVERSION: (damaged,)})
+    assert make_plan(state, resolve_options(Named(), state), AROUND)[AUDIO_CONVERSION].decision == REUSE
+
+
 def test_a_success_with_gaps_counts_only_where_gaps_are_allowed() -> None:
     history = History()
     history.run()

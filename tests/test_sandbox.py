@@ -265,14 +265,14 @@ def test_an_ordinary_recording_of_a_day_is_within_the_limits() -> None:
 # What a child can't do.
 
 ACTIONS = """
-import ctypes, json, os, resource, signal, socket, subprocess, sys
+import ctypes, fcntl, json, os, resource, signal, socket, struct, subprocess, sys
 from pathlib import Path
 from pipeline.audio.sandbox.confine import confine
 from pipeline.audio.sandbox.limits import Limits
-from pipeline.audio.sandbox.server import DESCRIPTORS
 from pipeline.audio.voice_activity import find_speech, speech_intervals
 source, folder, outside = map(Path, sys.argv[1:4])
 port, confined = map(int, sys.argv[4:])
+line, _ = socket.socketpair()
 layers = confine(Limits(), source, folder) if confined else ()
 def forked():
     if (pid := os.fork()) == 0:
@@ -294,6 +294,9 @@ actions = {
     "fork": forked,
     "run a program": lambda: subprocess.run(["true"], check=True),
     "signal another process": lambda: os.kill(os.getppid(), 0),
+    "have the kernel signal another process": lambda: fcntl.fcntl(line, fcntl.F_SETOWN, os.getppid()),
+    "choose which signal": lambda: fcntl.fcntl(line, fcntl.F_SETSIG, signal.SIGUSR1),
+    "have it signal by ioctl": lambda: fcntl.ioctl(line, 0x8901, struct.pack("i", os.getppid())),
     "raise a limit": raised,
 }
 done = {}
@@ -372,7 +375,6 @@ from pathlib import Path
 from pipeline.audio.sandbox.confine import confine
 from pipeline.audio.sandbox.child import code_folders
 from pipeline.audio.sandbox.limits import Limits
-from pipeline.audio.sandbox.server import DESCRIPTORS
 from pipeline.audio.voice_activity import find_speech, speech_intervals
 from pipeline.audio.sandbox.server import NEEDED
 from importlib import import_module

@@ -17,7 +17,7 @@ from cli.lookup import find_known
 from cli.output import say
 from cli.render import json_line, printable
 from cli.times import SPAN_HINT, as_recorded, span_of
-from cli.wiring import identity, new_run_id, open_store
+from cli.wiring import identity, new_run_id, open_store, settle_import
 from pipeline.cleanup import CLEANUP, Cleaner, Done
 from projections.cleaning import COMPLETED, STATUSES, Rule
 
@@ -56,6 +56,7 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], **flags: Any) ->
     """
     home, _ = load_home(obj["home"])
     store = open_store(home, unsafe_fs=obj["unsafe_fs"])
+    settle_import(home, store)
     named = list(dict.fromkeys(find_known(written, store, home) for written in pipelines))
     cleaner = Cleaner(home, store, _rule(flags), identity().user, CLEANUP, new_run_id)
     found = survey(cleaner, named, time.time())

@@ -21,6 +21,7 @@ from projections.ids import number_of
 
 STATUSES = (
     *("new", "unfinished", "completed", "failed", "interrupted", "waiting", "needs_decision"),
+    *("handed_over", "erased"),
     *(DAMAGED_LOG, UNREADABLE, GONE),
 )
 

@@ -14,7 +14,7 @@ import errno
 import os
 import platform
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.audio.sandbox.system import SET_SECCOMP, forbid_new_privileges, prctl
 
@@ -117,6 +117,10 @@ FORBIDDEN: Mapping[str, tuple[int | None, int | None]] = {
     "msgget": (68, 186),
 }
 CLONE, CLONE3, PRLIMIT, TGKILL = (56, 220), (435, 435), (302, 261), (234, 131)
+FCNTL, IOCTL = (72, 25), (16, 29)
+SET_OWNER: Mapping[tuple[int, int], tuple[int, ...]] = {FCNTL: (8, 10, 15), IOCTL: (0x8901, 0x8902)}
+"""Who gets which signal when a descriptor is ready, any process and any signal: F_SETOWN, F_SETSIG, F_SETOWN_EX;
+FIOSETOWN, SIOCSPGRP. Source: asm-generic/fcntl.h, asm-generic/sockios.h."""
 
 
 def forbid() -> bool:
@@ -159,6 +163,8 @@ def _program(architecture: int, column: int) -> Iterator[bytes]:
     yield from _unless(CLONE[column], (0, ANY_BIT, THREAD))
     yield from _unless(TGKILL[column], (0, EQUAL, os.getpid()))
     yield from _unless(PRLIMIT[column], (0, EQUAL, 0), (1, EQUAL, CPU))
+    for numbers, commands in SET_OWNER.items():
+        yield from _unless_one_of(numbers[column], 1, commands)
     yield _step(RETURN, ALLOW)
 
 
@@ -174,6 +180,15 @@ def _unless(number: int, *tests: tuple[int, int, int]) -> Iterator[bytes]:
         yield _step(LOAD, ARGUMENTS_AT + 8 * argument)
         yield _step(test, value, 1, 0)
         yield _step(RETURN, REFUSE + errno.EPERM)
+    yield _step(RETURN, ALLOW)
+
+
+def _unless_one_of(number: int, argument: int, values: Sequence[int]) -> Iterator[bytes]:
+    """Allow a call unless the lower half of an argument is one of these."""
+    yield _step(EQUAL, number, 0, 2 * len(values) + 2)
+    yield _step(LOAD, ARGUMENTS_AT + 8 * argument)
+    for value in values:
+        yield from _refused(value, errno.EPERM)
     yield _step(RETURN, ALLOW)
 
 
