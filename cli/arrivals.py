@@ -11,15 +11,16 @@ import stat
 import threading
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from heapq import heappop, heappush
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 State = tuple[int, int, int, int]
 """What differs as soon as a file does: inode, size in bytes, both times in ns. Not the device: a drive that is
 mounted once more may have another."""
 
 
-@define
+@frozen
 class _Coming:
     state: State
     since_s: float
@@ -46,6 +47,8 @@ class Arrivals:
     is_open: Callable[[str], bool | None]
     version: int = field(default=0, init=False)
     _coming: dict[str, _Coming] = field(factory=dict, init=False)
+    _turns: list[tuple[float, str]] = field(factory=list, init=False)
+    """A heap of times and files; of those that mean nothing any more too, which are passed over."""
     _handed: dict[str, State] = field(factory=dict, init=False)
     _busy: set[str] = field(factory=set, init=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False)
@@ -73,18 +76,25 @@ class Arrivals:
             age_s = self.wall_s() - max(found[2:]) / 1e9 if known is None and is_local else 0.0
             since_s = now_s - min(max(age_s, 0.0), self.settle_s)
             self.version += path not in self._handed and known is None
-            self._coming[path] = _Coming(found, since_s, since_s + self.settle_s)
+            self._await(path, _Coming(found, since_s, since_s + self.settle_s))
         else:
-            known.due_s = min(known.due_s, max(known.since_s + self.settle_s, self.clock_s()))
+            due_s = min(known.due_s, max(known.since_s + self.settle_s, self.clock_s()))
+            self._await(path, _Coming(found, known.since_s, due_s))
+
+    def _await(self, path: str, coming: _Coming) -> None:
+        if self._coming.get(path) != coming:
+            self._coming[path] = coming
+            heappush(self._turns, (coming.due_s, path))
 
     def next(self) -> str | None:
         """Hand out a file that is whole; None: there is none just now."""
         with self._lock:
-            now_s = self.clock_s()
-            for path, coming in list(self._coming.items()):
-                if coming.due_s <= now_s and path not in self._busy and self._is_whole(path, coming.state):
+            while self.due_s() <= self.clock_s():
+                _, path = heappop(self._turns)
+                state = self._coming[path].state
+                if self._is_whole(path, state):
                     del self._coming[path]
-                    self._handed[path] = coming.state
+                    self._handed[path] = state
                     self._busy.add(path)
                     return path
         return None
@@ -95,7 +105,8 @@ class Arrivals:
         if coming is None or coming.state != expected:
             return False
         if _is_open(self.is_open, path):
-            coming.due_s = self.clock_s() + max(self.settle_s, _LOOK_S)
+            due_s = self.clock_s() + max(self.settle_s, _LOOK_S)
+            self._await(path, _Coming(expected, coming.since_s, due_s))
             return False
         return True
 
@@ -103,9 +114,11 @@ class Arrivals:
         """Note that nobody works on a file any more; after `again_s` it is handed out again as it is."""
         with self._lock:
             self._busy.discard(path)
-            if again_s is not None and (state := self._handed.pop(path, None)) is not None:
+            if (coming := self._coming.get(path)) is not None:
+                heappush(self._turns, (coming.due_s, path))
+            elif again_s is not None and (state := self._handed.pop(path, None)) is not None:
                 due_s = self.clock_s() + again_s
-                self._coming.setdefault(path, _Coming(state, due_s - self.settle_s, due_s))
+                self._await(path, _Coming(state, due_s - self.settle_s, due_s))
 
     def has_changed(self, path: str) -> bool:
         """Say whether a file that was handed out isn't what it was then."""
@@ -139,8 +152,13 @@ class Arrivals:
     def due_s(self) -> float:
         """Return when the next file may be whole, on the monotonic clock; infinity: nobody knows of any."""
         with self._lock:
-            waiting = (coming.due_s for path, coming in self._coming.items() if path not in self._busy)
-            return min(waiting, default=float("inf"))
+            while self._turns:
+                due_s, path = self._turns[0]
+                coming = self._coming.get(path)
+                if coming is not None and coming.due_s == due_s and path not in self._busy:
+                    return due_s
+                heappop(self._turns)
+        return float("inf")
 
 
 _LOOK_S = 0.1

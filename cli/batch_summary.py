@@ -65,7 +65,8 @@ def _general(text: str, outcome: Outcome) -> str:
     """Return a reason without what only this recording has, so that equal ones are one."""
     path = Path(outcome.written)
     own = [(str(path.absolute()), "FILE"), (outcome.written, "FILE"), (path.name, "FILE")]
-    own += [(outcome.pipeline, "ID")] if outcome.pipeline else []
+    if outcome.pipeline:
+        own += [(f"{outcome.pipeline[:2]}/{outcome.pipeline}", "ID"), (outcome.pipeline, "ID")]
     for name, instead in own:
         if name and instead not in text:
             # Once, and as words of their own: a folder may be called "a".

@@ -223,12 +223,14 @@ class LiveBatchView(BatchView):
         now_s = self.clock_s()
         if now_s - self._drawn_s < _DRAWN_EVERY_S:
             return
-        self.clear()
-        self._drawn_s = now_s
         width = _width()
         # The last column stays free: a line that fills it is wrapped by some terminals.
-        self._drawn = [cut(line, width - 1) for line in self._lines(now_s, width - 1)]
-        _write("\n".join(self._drawn))
+        lines = [cut(line, width - 1) for line in self._lines(now_s, width - 1)]
+        if lines != self._drawn:
+            self.clear()
+            self._drawn = lines
+            _write("\n".join(lines))
+        self._drawn_s = now_s
 
     def forget(self) -> None:
         """Leave what is drawn where it is: something else was written below it."""

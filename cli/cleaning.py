@@ -107,7 +107,7 @@ def paragraphs(found: Survey, *, paid: bool) -> Iterator[str]:
     if any(item.kind == AUDIO for item in found.candidates):
         yield "Audio is converted again if something needs it; keep the recordings for that."
     for reason, number in sorted(Counter(item.reason for item in found.spared).items()):
-        yield f"Left alone: {count(number, 'pipeline')}, because {reason}."
+        yield f"Left alone: {count(number, 'pipeline')}, {'each ' if number > 1 else ''}because {reason}."
     for name in found.orphans:
         yield f"{name} has files and no log. Restore the log from a backup, or remove the rest of that pipeline."
 

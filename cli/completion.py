@@ -19,7 +19,7 @@ from cli.home import load_home
 RECORDINGS = frozenset({"run", "plan", "compare"})
 """Commands that take a recording in the first place, or a pipeline."""
 PIPELINES = RECORDINGS | {
-    *("accept", "archive", "bundle", "cleanup", "cost", "edit", "export", "head", "path"),
+    *("accept", "archive", "bundle", "cleanup", "cost", "edit", "erase", "export", "head", "path"),
     *("replay", "salvage", "score", "show", "speakers", "tail", "validate"),
 }
 """Commands whose arguments are pipelines; a test compares this with the commands themselves."""

@@ -182,24 +182,27 @@ class FolderWatch:
 
     def _scan(self, folder: str, files: set[str], *, is_told: bool) -> bool:
         """Look at a folder and those below it, and be told of them from now on; say whether all could be seen."""
-        is_whole = True
-        try:
-            if is_told:
-                self._be_told(folder)
-            with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError as error:
-            self._say(f"{folder} can't be looked into: {error.strerror}.")
-            return False
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if self._is_watched(entry.name, entry.path):
-                    is_whole &= self._scan(entry.path, files, is_told=is_told)
-            elif looks_like_a_recording(entry.name):
-                files.add(entry.path)
-                self.arrivals.look(entry.path, is_local=is_told)
+        is_whole, waiting = True, [folder]
+        while waiting:
+            here = waiting.pop()
+            try:
+                if is_told:
+                    self._be_told(here)
+                with os.scandir(here) as found:
+                    entries = sorted(found, key=lambda entry: entry.name)
+            except (FileNotFoundError, NotADirectoryError):
+                is_whole = False
+                continue
+            except OSError as error:
+                self._say(f"{here} can't be looked into: {error.strerror}.")
+                is_whole = False
+                continue
+            below = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+            waiting += [entry.path for entry in reversed(below) if self._is_watched(entry.name, entry.path)]
+            for entry in entries:
+                if looks_like_a_recording(entry.name):
+                    files.add(entry.path)
+                    self.arrivals.look(entry.path, is_local=is_told)
         return is_whole
 
     def _be_told(self, folder: str) -> None:

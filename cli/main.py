@@ -36,6 +36,7 @@ COMMANDS = {
     "cleanup": "Free room: remove what can be made again.",
     "bundle": "Put pipelines into one file, to pass them on or keep them.",
     "import": "Take the pipelines of a bundle into this home.",
+    "erase": "Remove all that was said in a recording, for good.",
     "archive": "Compress the logs of finished pipelines; all commands still read them.",
     "path": "Print where a pipeline's log and files are.",
     "providers": "List who finds speakers and words, and what each can do and costs.",

@@ -9,7 +9,7 @@ from attrs import define, field
 from cli.exit_codes import DECISION, FAILED, INTERRUPTED, OK, REFUSED, exit_code_of
 from cli.output import say
 from cli.quality_report import quality_note
-from cli.render import printable, seconds, shown_error
+from cli.render import clause, printable, seconds, shown_error
 from eventlog.errors import EvtError, LogLockedError
 from pipeline import runner
 from pipeline.delivery import Delivery
@@ -94,7 +94,9 @@ class Outcome:
         self.reused = tuple(step.stage for step in plan.stages if step.reused and step.stage not in self.ran)
         self.notes += [f"{step.stage} is stale: {step.reason}" for step in plan.stages if step.decision == STALE]
         converted = plan[AUDIO_CONVERSION].reused
-        self.audio_s = float(converted.metadata.get("duration_s") or 0.0) if converted is not None else 0.0
+        if converted is not None:
+            self.audio_s = float(converted.metadata.get("duration_s") or 0.0)
+            self.notes += [clause(str(warning)) for warning in converted.metadata.get("warnings", ())]
         words = plan[TRANSCRIPTION].reused
         if words is not None and words.metadata.get("words") == 0:
             self.notes.append("no speech was found, so the transcript is empty")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from cli.output import say
-from cli.render import printable, seconds
+from cli.render import clause, printable, seconds
 from projections.plan import StagePlan
 from projections.state import INTERRUPTED, SUCCEEDED, Attempt
 from projections.summary import as_json
@@ -155,5 +155,5 @@ def _facts(attempt: Attempt) -> str:
             found.append(f"{value} {name if value != 1 else name.removesuffix('s')}")
     if metadata.get("language_detected"):
         found.append(f"language: {language_words(metadata)}")
-    found += [str(warning) for warning in metadata.get("warnings", [])]
+    found += [clause(str(warning)) for warning in metadata.get("warnings", [])]
     return f": {', '.join(found)}" if found else ""

@@ -74,6 +74,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def clause(sentence: str) -> str:
+    """Return a sentence as it stands within another."""
+    return f"{sentence[:1].lower()}{sentence[1:].rstrip('.')}"
+
+
 def option_value(value: Any) -> str:
     """Return the value of an option."""
     return "not set" if value is None else ", ".join(value) if isinstance(value, list) else str(value)

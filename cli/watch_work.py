@@ -20,6 +20,7 @@ from cli.roll import Entry
 from cli.signals import stop_on_signals
 from pipeline.delivery import EQUAL
 
+_SWEPT_EVERY_S = 86_400.0
 _HELD_S = 30.0
 """After so long a recording is looked at again that another process works on."""
 
@@ -44,18 +45,23 @@ class WatchWork(BatchWork):
     Attributes:
         watch: the folders.
         retry_s: what failed is tried again after so long; None: when it has changed.
+        sweep: keeps the user's `retention`; called once a day, when a recording has ended.
         has_ended: nothing new is begun.
     """
 
     watch: FolderWatch = field(kw_only=True)
     retry_s: float | None = None
+    sweep: Callable[[], None] = lambda: None
     has_ended: bool = False
     _codes: set[int] = field(factory=set, init=False)
+    _held: set[str] = field(factory=set, init=False)
+    _swept_s: float = field(default=0.0, init=False)
 
     def carry_on(self, *, verbose: bool, notes: Iterable[str] = ()) -> list[int]:
         """Work until somebody says stop, or with `once` until all is done; return the signals received."""
         totals = WatchTotals(0, self.shop.clock_s(), coming=lambda: len(self.watch.arrivals.coming()))
         summary = Summary(totals)
+        self._swept_s = totals.begun_s
 
         def cost() -> str:
             return cost_words(self.shop)
@@ -64,7 +70,7 @@ class WatchWork(BatchWork):
         received = stop_on_signals(self.shop, view.forget)
         self.watch.note = lambda text: view.post(f"Note: {text}")
         for note in notes:
-            view.post(f"Note: {note}")
+            view.post(printable(f"Note: {note}"))
         if not self.watch.once:
             folders = ", ".join(map(printable, self.watch.folders))
             view.post(f"Watching {folders}, and what is below. Ctrl-C ends it.")
@@ -89,7 +95,8 @@ class WatchWork(BatchWork):
     def _tell_of_the_rest(self, view: BatchView) -> None:
         left = self.watch.arrivals.coming()
         if self.watch.once and left:
-            view.post(f"Note: {count(len(left), 'recording')} left out, since not whole yet, e.g. {min(left)}.")
+            told = f"{count(len(left), 'recording')} left out, since not whole yet, e.g. {printable(min(left))}."
+            view.post(f"Note: {told}")
             view.show()
             view.clear()
 
@@ -101,10 +108,15 @@ class WatchWork(BatchWork):
         arrivals.ended(path, None if changed else self._again_s(outcome))
         if changed and not os.path.lexists(path) and outcome.outcome == "refused":
             return None
-        if changed or outcome.is_held:
-            why = "changed while it was read; it is taken when it is whole" if changed else _held(outcome)
-            view.post(f"Note: {path} {why}")
+        if changed:
+            view.post(f"Note: {printable(path)} changed while it was worked on; it is taken when it is whole.")
             return None
+        if outcome.is_held and not self.watch.once:
+            if path not in self._held:
+                view.post(f"Note: {printable(path)} is looked at again later: {outcome.error}")
+            self._held.add(path)
+            return None
+        self._held.discard(path)
         self._note(entry, outcome, summary)
         if self.shop.ledger.is_spent and not self.has_ended:
             self.has_ended = True
@@ -117,10 +129,13 @@ class WatchWork(BatchWork):
         tell(outcome, as_json=self.as_json, quiet=self.quiet)
         if self.as_json:
             say(json_line(outcome.as_json(), indented=False))
+        if self.shop.clock_s() - self._swept_s > _SWEPT_EVERY_S:
+            self._swept_s = self.shop.clock_s()
+            self.sweep()
 
     def _again_s(self, outcome: Outcome) -> float | None:
         """Return after how long a recording is tried again as it is; None: never."""
-        if outcome.is_held:
+        if outcome.is_held and not self.watch.once:
             return _HELD_S
         is_broken = outcome.outcome == "failed" and outcome.code == REFUSED
         return self.retry_s if outcome.code in {FAILED, REFUSED} and not is_broken else None
@@ -130,7 +145,3 @@ class WatchWork(BatchWork):
         if summary is not None:
             summary.totals.total += 1
             summary.add(outcome)
-
-
-def _held(outcome: Outcome) -> str:
-    return f"is worked on by another process, and looked at again later: {outcome.error}"

@@ -38,11 +38,10 @@ class Folders:
 
     def forget(self, path: str) -> None:
         """Believe no more of a folder and what is in it than of a stranger's."""
-        self._durable = {
-            known: identity
-            for known, identity in self._durable.items()
-            if known != path and not known.startswith(path + os.sep)
-        }
+        # Of a list: other threads remember theirs meanwhile.
+        for known in list(self._durable):
+            if known == path or known.startswith(path + os.sep):
+                self._durable.pop(known, None)
 
     def _is_durable(self, path: str) -> bool:
         known = self._durable.get(path)

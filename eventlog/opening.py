@@ -54,9 +54,9 @@ class Opening:
     system: FileSystem
     sleep: Callable[[float], None]
 
-    def open(self, *, create: bool, traces: bool) -> OpenLog:
+    def open(self, *, create: bool, traces: bool, even_a_copy: bool = False) -> OpenLog:
         """See `Store.open_writer`."""
-        with self._locked(create=create, traces=traces) as file:
+        with self._locked(create=create, traces=traces, even_a_copy=even_a_copy) as file:
             return self._opened(file, self._kept_head(), traces=traces)
 
     def salvage(self) -> OpenLog:
@@ -85,10 +85,12 @@ class Opening:
             return self._opened_with_new_head(file)
 
     @contextlib.contextmanager
-    def _locked(self, *, create: bool = False, traces: bool = False) -> Iterator[LogFile]:
+    def _locked(
+        self, *, create: bool = False, traces: bool = False, even_a_copy: bool = False
+    ) -> Iterator[LogFile]:
         """Give the locked log; whatever fails while it is opened closes it and becomes an error of ours."""
         try:
-            if self.place.is_copy(self.storage):
+            if not even_a_copy and self.place.is_copy(self.storage):
                 raise refusals.read_only(self.place)
             file = self._find(create=create, traces=traces or recovery.has_traces(self.storage, self.place))
             try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from eventlog.place import Place
@@ -100,11 +100,13 @@ def set_aside_for(name: str) -> tuple[str, str] | None:
     return (match["pipeline"], match["sum"]) if match else None
 
 
-def aside_findings(storage: Storage, place: Place, records: Iterable[Record]) -> list[str]:
-    """Return, as sentences, what is wrong with the files that were set aside for a log."""
+def aside_findings(
+    storage: Storage, place: Place, records: Iterable[Record], gone: Collection[str] = ()
+) -> list[str]:
+    """Return, as sentences, what is wrong with the files that were set aside for a log; some may be gone."""
     there = {match.group(): _describe(storage, place, match) for match in _set_aside(storage, place)}
     named = _named(records)
-    missing = [f"{name}, which was set aside, is gone." for name in named if name not in there]
+    missing = [f"{name}, which was set aside, is gone." for name in named if name not in there and name not in gone]
     unnamed = [f"The log does not name {name}, which was set aside, yet." for name in there if name not in named]
     altered = [
         f"{name}, which was set aside, was changed."

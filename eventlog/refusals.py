@@ -123,7 +123,7 @@ def locked(place: Place) -> LogLockedError:
 def unreadable(place: Place, error: OSError) -> LogStorageError:
     """Say that the disk does not give the log."""
     return LogStorageError(
-        f"The log {place.log} can't be read: {error}. Check its permissions and the disk.",
+        f"The log {place.log} can't be read: {error.strerror or error}. Check its permissions and the disk.",
         pipeline=place.pipeline,
     )
 
@@ -131,7 +131,7 @@ def unreadable(place: Place, error: OSError) -> LogStorageError:
 def unwritable(place: Place, error: OSError) -> LogStorageError:
     """Say that the disk does not take the log."""
     return LogStorageError(
-        f"The log {place.log} can't be opened for writing: {error}. "
+        f"The log {place.log} can't be opened for writing: {error.strerror or error}. "
         "Check the folder's permissions and the free space, then repeat the command.",
         pipeline=place.pipeline,
     )

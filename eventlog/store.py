@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -200,12 +200,16 @@ class Store:
         except OSError:
             return None
 
-    def findings(self, pipeline: str) -> list[str]:
+    def findings(self, pipeline: str, gone: Collection[str] = ()) -> list[str]:
         """Return, as sentences, what a thorough check finds beside the verdict of `read`; usually nothing.
 
         A `sum` that is wrong although the next record vouches for its line, keys that stand twice, and files that
         were set aside and that the log does not name, or that differ from what it says of them, and an archive
         beside the log that contradicts it.
+
+        Args:
+            pipeline: the log's name.
+            gone: names of files that were set aside, and removed on purpose.
         """
         from eventlog.archive import archive_findings
         from eventlog.recovery import aside_findings
@@ -219,7 +223,7 @@ class Store:
                 for seq, line in enumerate(self._lines(place, reading.verdict.offset), 1)
                 if (oddity := oddity_of(line + b"\n")) is not None
             ]
-            return odd + aside_findings(self._storage, place, named) + archive_findings(self._storage, place)
+            return odd + aside_findings(self._storage, place, named, gone) + archive_findings(self._storage, place)
 
     def has_unrecorded(self, pipeline: str) -> bool:
         """Say whether a file was set aside that the log does not name yet: an earlier command was cut short."""
@@ -306,7 +310,9 @@ class Store:
         except OSError as error:
             raise refusals.unwritable(place, error) from error
 
-    def open_writer(self, pipeline: str, *, run: str, create: bool = False, traces: bool = False) -> OpenLog:
+    def open_writer(
+        self, pipeline: str, *, run: str, create: bool = False, traces: bool = False, even_a_copy: bool = False
+    ) -> OpenLog:
         """Open a log for its only writer: lock → sync file and folder → drop caches → scan → judge → recover.
 
         Args:
@@ -314,16 +320,18 @@ class Store:
             run: id of the invocation, for the records that the opening itself writes.
             create: begin the log if there is none.
             traces: the caller knows of things that only a log of this name can have left.
+            even_a_copy: also a log that is only read here; what is written into it parts it from the other one.
 
         Raises:
             LogNotFoundError: there is none and `create` is false.
             LogGoneError: there is none, but its head or other traces are left.
             LogLockedError: another writer has it.
+            ReadOnlyLogError: it is a copy of one that is written elsewhere.
             CorruptLogError: it is damaged; nothing was changed.
             UnsafeFileSystemError: the file system can't keep the promises.
             LogStorageError: the disk failed.
         """
-        return self._opening(pipeline, run).open(create=create, traces=traces)
+        return self._opening(pipeline, run).open(create=create, traces=traces, even_a_copy=even_a_copy)
 
     def salvage(self, pipeline: str, *, run: str) -> OpenLog:
         """Set a damaged log aside whole and open what was good of it: `log.salvaged` says so.

@@ -125,15 +125,16 @@ class Writer:
             _require_size(self._file.end_bytes(), self._size_bytes)
             written = self._file.append(data)
             if written != len(data):
-                raise OSError(f"only {written} of {len(data)} bytes could be written; is the disk full?")
+                raise OSError(f"only {written} of {len(data)} bytes could be written; the disk may be full")
             self._file.sync()
             _require_size(self._file.size_bytes(), self._size_bytes + written)
         except OSError as error:
             self._death = str(error)
             self._cut_back(written)
             raise LogStorageError(
-                f"The log of {self.pipeline} could not be written: {error}. Nothing recorded before is lost. "
-                "Mend the cause (space, permissions, disk), then repeat the command.",
+                f"The log of {self.pipeline} could not be written: {error.strerror or error}. "
+                "Nothing recorded before is lost. Mend the cause (space, permissions, disk), then repeat the "
+                "command.",
                 pipeline=self.pipeline,
             ) from error
         self._death = None

@@ -125,7 +125,7 @@ class Artifacts:
         """Return the pipeline's salt; None where it has none yet."""
         path = self.root / _SALT
         content = path.read_bytes() if path.is_file() else b""
-        return content.decode().strip() if _is_salt(content) else None
+        return content.decode().strip() if is_salt(content) else None
 
     def ensure_salt(self) -> None:
         """Make the salt if there is none; once per run, before its stages share it."""
@@ -135,7 +135,7 @@ class Artifacts:
     def take_salt(self, other: Artifacts) -> None:
         """Have the salt of another pipeline, if it has one, so that equal content is equal in both."""
         content = (other.root / _SALT).read_bytes() if (other.root / _SALT).is_file() else b""
-        if _is_salt(content):
+        if is_salt(content):
             self._put_salt(content)
 
     def _put_salt(self, content: bytes) -> None:
@@ -268,7 +268,8 @@ class AttemptFolder:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _is_salt(content: bytes) -> bool:
+def is_salt(content: bytes) -> bool:
+    """Say whether this is what a salt's file holds."""
     return re.fullmatch(rb"[0-9a-f]{32}\n", content) is not None
 
 

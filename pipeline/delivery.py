@@ -266,7 +266,8 @@ def _is_others(pid: int) -> bool:
 
 
 def _refused(path: Path, error: OSError) -> DeliveryError:
+    is_file = isinstance(error, FileExistsError | NotADirectoryError)
+    why = "there is a file where a folder is needed" if is_file else error.strerror
     return DeliveryError(
-        f"{shown(path)} can't be written: {error.strerror}. "
-        "Nothing is lost; choose another folder with --output-dir."
+        f"{shown(path)} can't be written: {why}. Nothing is lost; choose another folder with --output-dir."
     )

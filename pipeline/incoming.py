@@ -8,7 +8,8 @@ from pathlib import Path
 from eventlog.reader import Head, Scanner, Tail
 from eventlog.record import oddity_of
 from eventlog.store import Store
-from pipeline.bundles import ARTIFACTS, LOG, Member
+from pipeline.artifacts import is_salt
+from pipeline.bundles import ARTIFACTS, LOG, SALT, Member
 from pipeline.errors import BundleError, DivergedError
 from projections.fold import fold, initial_state
 from projections.state import PipelineState
@@ -36,6 +37,9 @@ def checked(member: Member, stage: Path) -> PipelineState:
     named: dict[str, set[tuple[str, int]]] = {}
     for ref in state.artifacts:
         named.setdefault(ref.path, set()).add((ref.sha256, ref.size_bytes))
+    salt = folder / ARTIFACTS / SALT
+    if salt.exists() and not is_salt(salt.read_bytes()):
+        raise _bad(f"the salt of {member.pipeline} is none")
     if lost := [path for path in sums if path.removeprefix(ARTIFACTS) in state.erased]:
         raise _bad(f"a file of {member.pipeline}, {lost[0]}, was erased by what its log says")
     for path, wanted in named.items():

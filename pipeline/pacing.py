@@ -17,7 +17,7 @@ from pathlib import Path
 import orjson
 from attrs import define, field
 
-from eventlog.storage import PosixStorage, replace_durably
+from eventlog.storage import PosixStorage
 from pipeline.providers.remote import Line
 from projections.engine import Engine
 
@@ -56,8 +56,13 @@ class Pace:
         """Let every process of the home leave a service alone for so long."""
         now = self.time_s()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        content = orjson.dumps({"until": now + max(0.0, seconds), "written": now})
-        replace_durably(PosixStorage(), str(self._file(engine, "wait")), content)
+        path, storage = str(self._file(engine, "wait")), PosixStorage()
+        made = f"{path}.{os.getpid()}.tmp"  # other processes make theirs
+        with self._lock:
+            # Calls that are refused at the same moment are told different times; the longest is meant.
+            content = orjson.dumps({"until": now + max(seconds, self.wait_s(engine)), "written": now})
+            storage.write_new(made, content)
+            storage.rename(made, path)
 
     def take_turn(self, engine: Engine, per_minute: float | None, line: Line) -> None:
         """Wait until a request may be sent, as far as its number per minute goes."""

@@ -180,6 +180,11 @@ def _remember(index: Path, signature: tuple[int, ...], sha256: str, now_s: float
     write(index, _TABLE, [("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?, ?)", [row])])
 
 
+def forget_digest(index: Path, sha256: str) -> None:
+    """Remember no more which files have this content."""
+    write(index, _TABLE, [("DELETE FROM digests WHERE sha256 = ?", [(sha256,)])])
+
+
 def _sum(signature: tuple[int, ...], sha256: bytes) -> int:
     """Return what a damaged row doesn't have."""
     return zlib.crc32(b"%b %b" % (repr(signature).encode(), sha256))

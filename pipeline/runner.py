@@ -144,9 +144,9 @@ def recording_into(shop: Workshop, pipeline: str) -> Iterator[Recorder]:
     traces = artifacts.has_files()
     run_id = shop.new_run_id()
     opened = shop.store.open_writer(pipeline, run=run_id, create=True, traces=traces)
-    # Until we had the lock, others may have removed the folders and begun to make them again.
-    shop.folders.forget(str(artifacts.root))
     try:
+        # Until we had the lock, others may have removed the folders and begun to make them again.
+        shop.folders.forget(str(artifacts.root))
         recorder = Recorder(shop.store, opened, run_id)
         if (reason := closed(recorder.state)) is not None:
             raise ClosedError(f"Nothing was done on {pipeline}: {reason}.")

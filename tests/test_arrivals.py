@@ -215,6 +215,20 @@ def test_a_folder_that_goes_is_waited_for_with_one_message_and_nothing_is_taken_
     assert [("is gone" in note, "there again" in note) for note in inbox.notes] == [(True, False), (False, True)]
 
 
+@pytest.mark.parametrize("poll", LOOKING)
+def test_a_folder_that_another_takes_the_place_of_is_watched(tmp_path: Path, poll: bool) -> None:
+    inbox = watched(tmp_path / "in", poll=poll)
+    (inbox.folder / "1.wav").write_text("x")
+    paths = inbox.paths()
+    assert next(paths) == "1.wav"
+    inbox.folder.rename(tmp_path / "away")
+    (inbox.folder / "below").mkdir(parents=True)
+    (inbox.folder / "2.wav").write_text("x")
+    assert next(paths) == "2.wav"
+    (inbox.folder / "below" / "3.wav").write_text("x")
+    assert next(paths) == "below/3.wav"
+
+
 def test_once_ends_and_links_into_loops_hidden_files_and_the_home_are_passed_over(tmp_path: Path) -> None:
     inbox = watched(tmp_path / "in", poll=False, once=True)
     for name in (

@@ -1,7 +1,9 @@
 """What the log names is on stable storage under its name: a disk counts what a crash could take back."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -140,3 +142,29 @@ def test_the_memory_of_folders_is_bounded(disk: CountingStorage, tmp_path: Path)
     for number in range(1100):
         folders.make(str(tmp_path / str(number)))
     assert len(folders._durable) <= 1000
+
+
+class SyncedAlready(PosixStorage):
+    """A disk without the waits, so that threads meet where they share something."""
+
+    def sync_dir(self, path: str) -> None:
+        pass
+
+
+def test_threads_remember_and_forget_their_folders_side_by_side(tmp_path: Path) -> None:
+    folders = Folders(SyncedAlready())
+
+    def work(name: int) -> None:
+        for number in range(300):
+            pipeline = str(tmp_path / f"{name}" / f"{number}")
+            folders.forget(pipeline)
+            for stage in "abcde":
+                folders.make(os.path.join(pipeline, stage))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, range(4)))
+    finally:
+        sys.setswitchinterval(interval)

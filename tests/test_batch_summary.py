@@ -30,6 +30,16 @@ def test_a_short_name_is_taken_out_of_a_reason_once_and_out_of_no_other_word(nam
     assert told == [f"  1 × Nothing is called FILE; see elsewhere.\n      {name}"]
 
 
+def test_a_reason_that_names_the_logs_own_paths_is_one_for_all() -> None:
+    outcomes = []
+    for number in range(3):
+        pipeline = f"{number:02x}{7:014x}"
+        outcome = refused(f"{number}.wav", f"The log /h/logs/{pipeline[:2]}/{pipeline}.jsonl can't be opened.")
+        outcome.pipeline = pipeline
+        outcomes.append(outcome)
+    assert summary_of(*outcomes)[0].startswith("  3 × The log /h/logs/ID.jsonl can't be opened.")
+
+
 def test_logs_that_one_process_holds_since_different_times_are_one_reason() -> None:
     outcomes = []
     for number in range(3):

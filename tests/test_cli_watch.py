@@ -177,6 +177,20 @@ def test_sigterm_ends_in_order_and_a_second_watcher_is_refused_until_then(evt: E
     assert records[-1]["type"] == "run.finished"
 
 
+def test_what_changes_while_it_is_worked_on_is_taken_again_when_it_is_whole(evt: Evt, inbox: Path) -> None:
+    slow_down(evt, 1.0)
+    failure = '[[failures]]\noperation = "transcription"\ncode = "broken"\nmessage = "no words today"\n'
+    evt.script.write_text(evt.script.read_text() + failure)
+    evt.speech("in/a.wav", 2.0, seed=1)
+    with watching(evt) as process:
+        wait_until(lambda: any(records[-1]["type"] == "call.started" for records in records_of(evt).values()))
+        evt.speech("in/a.wav", 2.0, seed=2)
+        wait_until(lambda: [r[-1]["type"] for r in records_of(evt).values()] == ["run.finished"] * 2)
+        _, err = end(process)
+    assert err.count("changed while it was worked on") == 1
+    assert err.count("evt: in/a.wav: ") == 1
+
+
 def test_the_limit_of_all_together_ends_the_watch_with_the_code_of_a_decision(evt: Evt, inbox: Path) -> None:
     evt.script.write_text(f"billable = true\nprice_per_min = 6.0\n{evt.script.read_text()}")
     for number in range(3):
@@ -195,3 +209,11 @@ def test_only_folders_outside_of_the_home_are_watched(evt: Evt, inbox: Path) -> 
     done = evt("watch", "in", "--once", *SETTLE, *evt.engines, EVT_HOME=str(inbox / "home"))
     assert "in/home is evt's home; it is passed over." in done.stderr
     assert transcripts(evt) == {"a.txt"}
+
+
+def test_offline_holds_for_what_comes(evt: Evt, inbox: Path) -> None:
+    evt.speech("in/a.wav", 2.0, seed=1)
+    arguments = ("--offline", "watch", "in", "--once", *SETTLE, "--transcriber", "openai")
+    done = evt(*arguments, code=3, OPENAI_API_KEY="sk-none", OPENAI_BASE_URL="https://service.invalid/v1")
+    assert "--offline" in done.stderr
+    assert transcripts(evt) == set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -109,6 +110,20 @@ def test_a_damaged_wait_is_none(tmp_path: Path, content: bytes):
     (file,) = tmp_path.glob("*.wait")
     file.write_bytes(content)
     assert pace.wait_s(ENGINE) == 0
+
+
+def test_calls_that_are_told_to_wait_at_the_same_moment_all_wait_for_the_longest(tmp_path: Path):
+    pace, count = Pace(tmp_path, Clock()), 8
+    together = threading.Barrier(count)
+
+    def refused(seconds: float) -> None:
+        together.wait()
+        pace.cool_down(ENGINE, seconds)
+
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(refused, range(1, count + 1)))
+    assert pace.wait_s(ENGINE) == count
+    assert [path.suffix for path in tmp_path.iterdir()] == [".wait"]
 
 
 class Line:

@@ -453,6 +453,58 @@ def test_even_a_library_that_follows_playlists_reaches_nothing(
         assert (was_opened(), was_connected()) == (not confined, not confined)
 
 
+# Children that lie.
+
+TRACK = {"name": "audio.flac", "channel": None, "pcm_sha256": "0" * 64, "samples": 5}
+LIES: list[object] = [
+    {"progress": ["far", 1]}, {"progress": [None, 1]}, {"refused": 1}, {"refused": [5]}, {"failed": ["no_memory"]},
+    {"done": 1}, {"done": {"tracks": 1, "metadata": {}}}, {"done": {"tracks": [TRACK]}},
+    {"done": {"tracks": [], "metadata": {}}}, {"done": {"tracks": [TRACK, TRACK], "metadata": {}}},
+    {"done": {"tracks": [TRACK | {"samples": -1}], "metadata": {}}},
+    {"done": {"tracks": [TRACK | {"samples": 1.5}], "metadata": {}}},
+    {"done": {"tracks": [TRACK | {"channel": 1}], "metadata": {}}},
+    {"done": {"tracks": [TRACK | {"name": "../audio.flac"}], "metadata": {}}},
+    {"done": {"tracks": [TRACK | {"name": "channel-1.flac", "channel": 1}], "metadata": {}}},
+    {"done": {"tracks": [TRACK], "metadata": [1]}}, {"done": {"tracks": [TRACK], "metadata": {"a": {"b": 1}}}},
+    {"done": {"tracks": [TRACK], "metadata": {"gaps_s": float("nan")}}},
+    {"done": {"tracks": [TRACK], "metadata": {"codec": "\x1b[2J"}}},
+    {"done": {"tracks": [TRACK], "metadata": {str(n): "x" * 2000 for n in range(40)}}},
+]  # fmt: skip
+
+
+class Lying:
+    """In the place of a server: each child answers only this."""
+
+    def __init__(self, lie: object) -> None:
+        self.lie = lie
+
+    def connect(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        theirs.sendall(json.dumps(self.lie).encode() + b"\n")
+        threading.Thread(target=lambda: (theirs.recv(65_536), theirs.close())).start()
+        return ours
+
+    def exit_code(self) -> None:
+        """It runs."""
+
+
+@pytest.mark.parametrize("lie", LIES, ids=lambda lie: json.dumps(lie)[:60])
+def test_an_answer_that_makes_no_sense_is_an_error_of_the_decoder_and_nothing_of_it_is_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: object
+) -> None:
+    monkeypatch.setattr(client, "SERVER", Lying(lie))
+    (tmp_path / "audio.flac").write_bytes(b"fLaC")
+    (tmp_path / "channel-1.flac").write_bytes(b"fLaC")
+    with pytest.raises(DecoderError, match="makes no sense"):
+        client.convert(ROOT / "samples" / "jfk.wav", tmp_path, work=Quiet())
+
+
+def test_the_answer_of_an_honest_child_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "SERVER", Lying({"done": {"tracks": [TRACK], "metadata": {"codec": "flac"}}}))
+    (tmp_path / "audio.flac").write_bytes(b"fLaC")
+    assert client.convert(ROOT / "samples" / "jfk.wav", tmp_path, work=Quiet()).tracks[0].samples == 5
+
+
 # How children end.
 
 

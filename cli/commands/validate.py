@@ -116,7 +116,9 @@ def _check(pipeline: str, store: Store, home: Home, expected: Head | None) -> Re
     report.problems.extend(_state_problems(state))
     report.problems.extend(_artifact_problems(kept, Artifacts(home.artifacts(pipeline))))
     try:
-        report.problems.extend(Problem(SCHEMA, text, _WRITER_UNKNOWN) for text in store.findings(pipeline))
+        report.problems.extend(
+            Problem(SCHEMA, text, _WRITER_UNKNOWN) for text in store.findings(pipeline, state.set_aside_gone)
+        )
     except LogStorageError as error:
         report.problems.append(Problem(LOG, str(error), "mend that, and look again"))
     if verdict.tail in {Tail.TORN, Tail.UNTERMINATED}:

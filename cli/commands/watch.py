@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 from typing import Any
 
 import click
@@ -23,7 +24,7 @@ from cli.times import SPAN_HINT, span_of
 from cli.watch_locks import only_watcher, require_watchable, separate
 from cli.watch_names import WatchNames
 from cli.watch_work import WatchWork
-from cli.wiring import workshop_of
+from cli.wiring import open_store, settle_import, workshop_of
 from eventlog.filesystem import file_system_of
 from eventlog.leases import is_open_for_writing
 from pipeline.delivery import require_writable
@@ -89,6 +90,7 @@ def command(
     retry_s = _seconds(retry)
     require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
     require_watchable(folders, settings.home)
+    settle_import(settings.home, open_store(settings.home, unsafe_fs=obj["unsafe_fs"]))
     settings = settings.with_accounts()
     require_writable(settings.output_dir)
     shop = workshop_of(settings, unsafe_fs=obj["unsafe_fs"])
@@ -99,9 +101,10 @@ def command(
         shop, roll, *wishes, debug=obj["debug"], quiet=obj["quiet"], as_json=as_json, watch=watch, retry_s=retry_s
     )
     watch.is_over = lambda: shop.stop.is_set() or work.has_ended
+    work.sweep = partial(keep_retention, settings, shop, quiet=obj["quiet"])
     with only_watcher(watch.folders, settings.home):
         received = work.carry_on(verbose=obj["verbose"], notes=settings.ignored)
-    keep_retention(settings, shop, quiet=obj["quiet"])
+    work.sweep()
     if received:
         return TERMINATED if received[0] == signal.SIGTERM else INTERRUPTED
     return work.exit_code()

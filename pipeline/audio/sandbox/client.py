@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ CALM = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX":
 TRACK = re.compile(r"audio\.flac|channel-\d{1,5}\.flac")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 SENTENCE_MAX, SENTENCES_MAX = 2000, 32
+METADATA_MAX = 49_152
+"""Bytes; the rest of what a record may hold is for the names and digests of the files."""
 
 
 def convert(source: Path, folder: Path, *, work: Watcher, limits: Limits | None = None) -> Conversion:
@@ -55,10 +57,8 @@ def convert(source: Path, folder: Path, *, work: Watcher, limits: Limits | None 
     job = _Job("convert", source.absolute(), folder.absolute(), limits or Limits(), work)
     done = job.result()
     try:
-        return Conversion(
-            tuple(_track(each, folder) for each in done["tracks"]), _metadata(done["metadata"], source)
-        )
-    except (KeyError, TypeError, ValueError, OSError) as error:
+        return Conversion(_tracks(done["tracks"], folder), _metadata(done["metadata"]))
+    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         raise job.error(f"its answer makes no sense ({error})") from error
 
 
@@ -113,7 +113,10 @@ class _Job:
             for message in self._messages():
                 if "done" in message:
                     return message["done"]
-                self._raise_told(message)
+                try:
+                    self._raise_told(message)
+                except (TypeError, ValueError) as error:
+                    raise self.error("its answer makes no sense") from error
             if SERVER.exit_code():
                 raise DecoderError(
                     "The process that reads recordings can't be started. Reinstall evt, then run again."
@@ -174,7 +177,10 @@ class _Job:
         progress = message.get("progress")
         if not (isinstance(progress, list) and len(progress) == 2):
             return False
-        self.done_s, self.total_s = (max(0.0, float(each)) for each in progress)
+        try:
+            self.done_s, self.total_s = (max(0.0, float(each)) for each in progress)
+        except (TypeError, ValueError) as error:
+            raise self.error("its answer makes no sense") from error
         self.work.progress(self.done_s, self.total_s)
         return True
 
@@ -229,13 +235,26 @@ def _track(given: Mapping[str, Any], folder: Path) -> Track:
     found = (folder / track.name).lstat()
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         raise ValueError("no file")
-    if type(track.samples) is not int or not (track.channel is None or type(track.channel) is int):
-        raise ValueError("no numbers")
+    if type(track.samples) is not int or track.samples < 0:
+        raise ValueError("no number of samples")
+    if track.name != ("audio.flac" if track.channel is None else f"channel-{track.channel}.flac"):
+        raise ValueError("no channel")
     return track
 
 
-def _metadata(given: Mapping[str, Any], source: Path) -> dict[str, Any]:
-    """Return the metadata with nothing in it but numbers and short texts."""
+def _tracks(given: Sequence[Mapping[str, Any]], folder: Path) -> tuple[Track, ...]:
+    """Return the tracks, if the mix is among them and each is there once."""
+    tracks = tuple(_track(each, folder) for each in given)
+    names = [track.name for track in tracks]
+    if "audio.flac" not in names or len({*names}) != len(names):
+        raise ValueError("no mix, or two of one name")
+    return tracks
+
+
+def _metadata(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata, if it is short enough for a record and nothing but numbers and short texts."""
+    if len(json.dumps(given, allow_nan=False)) > METADATA_MAX:
+        raise ValueError("too much metadata")
     for value in given.values():
         parts = value if isinstance(value, list) else [value]
         if len(parts) > max(SENTENCES_MAX, 65_536 if all(type(part) is int for part in parts) else 0):
