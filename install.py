@@ -14,6 +14,9 @@ HERE = Path(__file__).resolve().parent
 
 def main() -> int:
     """Make the environment, install, link, and run the sample."""
+    if sys.platform == "win32":
+        print("Windows itself is not supported; install evt in WSL (the Windows Subsystem for Linux).")
+        return 1
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         found = ".".join(map(str, sys.version_info[:2]))
         print(f"evt needs Python 3.11, 3.12 or 3.13; this is {found}. Call install.py with one of those.")

@@ -14,15 +14,15 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
-from cli.accounts import account_of, home_key
 from cli.errors import SettingsError
 from cli.files import Files, exposed, read_files
 from cli.names import is_provider
-from cli.render import shortened
 from eventlog.values import Value
+from pipeline.accounts import account_of, home_key
 from pipeline.home import Home
 from pipeline.providers.remote import Access
 from pipeline.secret import Secret
+from pipeline.wishes import shortened
 
 PROVIDERS: Final = ("openai", "pyannoteai")
 """Those that are looked for in any case; others where a believed file has a table of their name."""

@@ -6,7 +6,6 @@ from typing import Any
 
 from attrs import frozen
 
-from cli.batch import delivered_to
 from cli.errors import NotFinishedError
 from cli.holder import naming_the_holder
 from cli.options import named_from
@@ -18,7 +17,7 @@ from cli.settings import Settings
 from pipeline import runner
 from pipeline.annotations import Annotate
 from pipeline.artifacts import Artifacts
-from pipeline.delivery import deliver
+from pipeline.delivery import deliver, delivered_to
 from pipeline.look import Look, look
 from pipeline.speakers import newest, read_transcript
 from pipeline.speech.transcript import Transcript

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cli.exit_codes import exit_code_of
@@ -12,13 +12,8 @@ from cli.roll import Item, enroll
 from cli.sources import Refusal, unopened
 from eventlog.errors import EvtError
 from eventlog.store import Store
-from pipeline.delivery import Target, delivered_digests
 from pipeline.home import Home
-from projections.graph import EXPORT
 from projections.options import FILE, Option
-from projections.state import PipelineState
-
-Delivered = Callable[[PipelineState, Mapping[str, Option]], frozenset[str] | None]
 
 
 def gather(
@@ -55,22 +50,3 @@ def sidecar_note(item: Item, options: Mapping[str, Option]) -> str | None:
         return None
     decided = [name for name in item.sidecar.options if options[name].source == FILE]
     return f"{' and '.join(decided)} as in {item.sidecar.path.name}" if decided else None
-
-
-def delivered_to(target: Target | None, only: Iterable[str] | None = None) -> Delivered:
-    """Return what tells the plan which exports lie where the user wants them.
-
-    Args:
-        target: where; None: nowhere, so that no export is needed.
-        only: formats to deliver; the others of an export count as delivered.
-    """
-
-    def delivered(state: PipelineState, options: Mapping[str, Option]) -> frozenset[str] | None:
-        if target is None:
-            return None
-        formats = options["formats"].value if only is None else list(only)
-        exports = [ref for attempt in state.attempts.get(EXPORT, ()) for ref in attempt.outputs]
-        unwanted = {ref.sha256 for ref in exports if ref.path.rpartition(".")[2] not in formats}
-        return delivered_digests(target, formats) | unwanted
-
-    return delivered

@@ -17,9 +17,10 @@ from cli.outcomes import Outcome
 from cli.progress import PlainReporter
 from cli.render import printable
 from cli.roll import Item
-from cli.working import require_unblocked, work_on
+from cli.working import work_on
 from eventlog.errors import EvtError
 from pipeline import forks
+from pipeline.endings import require_unblocked
 from pipeline.look import Look, look
 from pipeline.workshop import Workshop
 from projections.decisions import REUSE, STALE
@@ -182,7 +183,7 @@ class Comparing:
             return self.base.pipeline, seat.named
         pipeline = forks.find(self.shop, asked, self.base.recording, seat.named)
         if pipeline is None:
-            require_unblocked(asked, Outcome(self.base.written))
+            require_unblocked(asked)
             pipeline = forks.begin(self.shop, asked, self.base.recording, seat.named)
         if number_of(pipeline) < 2:
             return pipeline, self.as_it_is

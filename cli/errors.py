@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from eventlog.errors import EvtError
+from pipeline.errors import BlockedError, DecisionNeededError, SettingsError
 
-
-class SettingsError(EvtError):
-    """A setting can't be used; the message names it and where it comes from."""
+__all__ = [
+    "BlockedError",
+    "DecisionNeededError",
+    "NotFinishedError",
+    "PageRefusedError",
+    "SettingsError",
+    "UnknownPipelineError",
+    "WatchedError",
+]
 
 
 class UnknownPipelineError(EvtError):
@@ -15,14 +22,6 @@ class UnknownPipelineError(EvtError):
     def __str__(self) -> str:
         """Return the message and the candidates."""
         return "\n  ".join(self.args)
-
-
-class BlockedError(EvtError):
-    """The plan can't be carried out as wished; nothing was begun."""
-
-
-class DecisionNeededError(EvtError):
-    """Nothing can go on before the user decides; the message says what."""
 
 
 class WatchedError(EvtError):

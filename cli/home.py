@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.errors import SettingsError
-from pipeline.home import Home
+from pipeline.home import Home, default_root
 
 if TYPE_CHECKING:
     from eventlog.filesystem import FileSystem
@@ -23,13 +23,7 @@ def load_home(flag: str | None, environment: Mapping[str, str] | None = None) ->
         return Home(Path(flag).absolute()), "--home"
     if env.get("EVT_HOME"):
         return Home(Path(env["EVT_HOME"]).absolute()), "$EVT_HOME"
-    return Home(_default_root()), "default"
-
-
-def _default_root() -> Path:
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("evt", appauthor=False))
+    return Home(default_root()), "default"
 
 
 def require_usable(
@@ -74,7 +68,7 @@ def _require_local(home: Home, file_system: Callable[[str], FileSystem] | None, 
     system = look(str(home.root))
     if system.safe:
         return
-    candidates = (_default_root(), Path(tempfile.gettempdir()) / f"evt-{getpass.getuser()}")
+    candidates = (default_root(), Path(tempfile.gettempdir()) / f"evt-{getpass.getuser()}")
     local = next((folder for folder in candidates if look(str(folder)).safe), "FOLDER")
     raise UnsafeFileSystemError(
         f"The home {home.root} lies on a {system.kind} file system, where a log can't keep its promises: appends "

@@ -13,8 +13,8 @@ from attrs import frozen
 from cli.errors import SettingsError
 from cli.files import Files
 from cli.names import FREE_SETTINGS, IN_ENVIRONMENT, PROFILE, PROFILES, is_provider, variable_of
-from cli.render import shortened
 from eventlog.values import Value
+from pipeline.wishes import shortened
 from projections.options import ENVIRONMENT, FILE, FLAG
 
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 import attrs
 
 from cli.errors import SettingsError
-from cli.render import shortened
 from pipeline.home import Home
+from pipeline.wishes import shortened
 from projections.limits import IN_DOUBT, Limits
 from projections.money import Money
 

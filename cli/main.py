@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,9 +45,13 @@ COMMANDS = {
     "selftest": "Try on this disk and Python what the log promises.",
     "config": "Show every setting and where it comes from; set your own.",
     "trust": "Believe the settings file of a folder.",
+    "completion": "Print what makes a shell complete commands, ids and names.",
     "help": "Show the help of a command, or a page on a topic.",
 }
 
+
+COMPLETES = "_EVT_COMPLETE"
+"""The variable that a shell sets when it asks what could be typed. Source: click, of a program called evt."""
 
 _FILES = {"import": "import_"}
 """Where a command's file can't have its name."""
@@ -76,14 +81,22 @@ class LazyGroup(click.Group):
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
-        with _no_collection():
-            command: click.Command = import_module(f"cli.commands.{_FILES.get(cmd_name, cmd_name)}").command
-        return command
+        if COMPLETES in os.environ:
+            from cli.completion import completed
+
+            return completed(cmd_name, _imported, os.environ)
+        return _imported(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _imported(name: str) -> click.Command:
+    with _no_collection():
+        command: click.Command = import_module(f"cli.commands.{_FILES.get(name, name)}").command
+    return command
 
 
 @click.command(
@@ -123,8 +136,12 @@ def _run(arguments: list[str]) -> int:
     if sys.platform == "win32":
         say("evt: Windows itself is not supported; run it in WSL (the Windows Subsystem for Linux).", err=True)
         return REFUSED
+    if COMPLETES in os.environ:
+        from cli.completion import prepare
+
+        prepare()
     try:
-        result = evt.main(args=arguments, prog_name="evt", standalone_mode=False)
+        result = evt.main(args=arguments, prog_name="evt", complete_var=COMPLETES, standalone_mode=False)
         return result if isinstance(result, int) else OK
     except click.exceptions.Exit as done:
         return done.exit_code
@@ -135,6 +152,8 @@ def _run(arguments: list[str]) -> int:
         say("evt: interrupted", err=True)
         return INTERRUPTED
     except Exception as error:
+        if COMPLETES in os.environ:
+            return FAILED  # a message would stand in the line that is being typed
         return _explain(error, debug="--debug" in arguments)
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
-from attrs import evolve
 
 from cli.errors import SettingsError
-from cli.settings import Settings, checked
-from cli.voices import ids_of
-from pipeline.home import Home
-from pipeline.texts import FreeText
-from projections.graph import DEFAULTS, FORMATS, STAGES, TEXTS
+from cli.settings import Settings
+from pipeline.recordable import recordable
+from pipeline.wishes import checked, contradict
+from projections.graph import DEFAULTS, FORMATS, STAGES
 from projections.limits import IN_DOUBT
 from projections.options import Named
 
@@ -146,28 +144,4 @@ def named_from(flags: dict[str, Any], settings: Settings) -> Named:
             refresh=frozenset(flags.get("refresh") or ()),
         ),
         settings.home,
-    )
-
-
-def contradict(options: Mapping[str, Any]) -> bool:
-    """Say whether numbers of speakers contradict one another."""
-    least, most = options.get("min_speakers") or 1, options.get("max_speakers") or 10**6
-    return not least <= (options.get("speakers") or least) <= most
-
-
-def recordable(named: Named, home: Home) -> Named:
-    """Return wishes that a log can't give away: ids in the place of people's names, and words of people wrapped.
-
-    Raises:
-        SettingsError: there is no voiceprint of a name.
-    """
-
-    def known(options: Mapping[str, Any]) -> Mapping[str, Any]:
-        names = options.get("identify")
-        ids = {"identify": ids_of(names, home)} if names else {}
-        words = {name: FreeText(options[name]) for name in TEXTS if isinstance(options.get(name), str | list)}
-        return {**options, **ids, **words}
-
-    return evolve(
-        named, options=known(named.options), environment=known(named.environment), files=known(named.files)
     )

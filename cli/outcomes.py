@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from attrs import define, field
@@ -14,11 +13,11 @@ from cli.render import clause, printable, seconds, shown_error
 from eventlog.errors import EvtError, LogLockedError
 from pipeline import runner
 from pipeline.delivery import Delivery
+from pipeline.endings import causes, decisions, is_in_doubt, is_of_the_recording, what_is_kept
 from pipeline.runner import RunResult
 from projections.decisions import STALE
 from projections.graph import AUDIO_CONVERSION, MERGE, TRANSCRIPTION
-from projections.paying import IN_DOUBT_REMEDY
-from projections.plan import Plan, StagePlan
+from projections.plan import Plan
 
 _CODES = {runner.COMPLETED: OK, runner.FAILED: FAILED, runner.NEEDS_DECISION: DECISION}
 
@@ -82,24 +81,17 @@ class Outcome:
         if result.outcome == runner.FAILED:
             self._take_failures(result)
         elif result.outcome == runner.NEEDS_DECISION:
-            waits = (*result.plan.blocked, *result.plan.asks)
-            told = {step.stage for step in waits}
-            said = [error.message for stage, error in result.failures.items() if stage not in told]
-            self.error = printable(" ".join([*said, *([f"{reasons(waits)}."] if waits else [])]))
+            self.error = printable(decisions(result))
             self.is_in_doubt = any(error.code == "in_doubt" for error in result.failures.values())
-            self.is_in_doubt |= any(IN_DOUBT_REMEDY in step.reason for step in result.plan.asks)
+            self.is_in_doubt |= is_in_doubt(result.plan.asks)
 
     def _take_failures(self, result: RunResult) -> None:
         """Say what failed and, unless it is the recording itself, that the same command goes on from there."""
-        errors = result.failures
-        causes = "; ".join(f"{stage}: {printable(error.message).rstrip('.')}" for stage, error in errors.items())
-        self.error = self.reason = f"{causes or 'a stage failed'}."
-        if errors and all(error.code == "source_rejected" for error in errors.values()):
+        self.error = self.reason = printable(causes(result))
+        if is_of_the_recording(result):
             self.code = REFUSED
         else:
-            self.error += " What is done is kept"
-            named = any(result.pipeline in error.message for error in errors.values())
-            self.error += "." if named else f"; `evt run {result.pipeline}` goes on from there."
+            self.error += f" {what_is_kept(result)}"
 
     def take_plan(self, plan: Plan) -> None:
         """Note what the plan left as it was, and what a reader of the transcript must know."""
@@ -149,14 +141,6 @@ class Outcome:
             "notes": self.notes,
             "error": self.error,
         }
-
-
-def reasons(steps: Iterable[StagePlan]) -> str:
-    """Return why stages can't go on, each reason once, without a full stop."""
-    by_reason: dict[str, list[str]] = {}
-    for step in steps:
-        by_reason.setdefault(step.reason.rstrip("."), []).append(step.stage)
-    return "; ".join(f"{' and '.join(stages)}: {reason}" for reason, stages in by_reason.items())
 
 
 def tell(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:

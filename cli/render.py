@@ -84,16 +84,6 @@ def option_value(value: Any) -> str:
     return "not set" if value is None else ", ".join(value) if isinstance(value, list) else str(value)
 
 
-def shortened(value: Any) -> str:
-    """Return a value that can't be used, for an error; of a table, which may hold keys, only that it is one."""
-    if isinstance(value, dict):
-        return "a table"
-    if isinstance(value, list) and not all(isinstance(item, str) for item in value):
-        return "such a list"
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"
-
-
 def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> str:
     """Return rows as aligned columns; the last column is not padded."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header) - 1)]

@@ -17,28 +17,16 @@ from cli.home import load_home
 from cli.layers import Layer, ignored_names, load_layers, merged, origins_of, profiles
 from cli.limits import LIMITS, checked_limit, limits_from, require_rates
 from cli.names import OFFLINE, OUTPUT_DIR, PLAIN, PROFILE, PROFILES, RETENTION, SETTINGS, is_provider
-from cli.render import shortened
 from cli.times import SPAN_HINT, span_of
 from pipeline.home import Home
 from pipeline.providers.remote import Access
-from projections.graph import DEFAULTS, FORMATS
+from pipeline.wishes import checked, is_text, no_setting, shortened
+from projections.graph import DEFAULTS
 from projections.limits import Limits
 from projections.options import ENVIRONMENT, FILE, FLAG
 
 OFF = "off"
 """The value of `retention` with which nothing is removed by itself."""
-
-_SPEAKERS_MAX = 999_999
-_TEXT_CHARS_MAX = 1000
-_TEXT_HINT = f"text of 1 to {_TEXT_CHARS_MAX} characters, in UTF-8"
-_PROMPT_CHARS_MAX = 8000
-_KEYWORD_CHARS_MAX = 100
-_HINTS = {
-    "identify": "a list of names of voiceprints",
-    "allow_gaps": "true or false",
-    "prompt": f"text of up to {_PROMPT_CHARS_MAX} characters, in UTF-8",
-    "keywords": f"a list of words, each of 1 to {_KEYWORD_CHARS_MAX} characters on one line, without < and >",
-}
 
 
 @frozen
@@ -135,7 +123,7 @@ def checked_setting(name: str, value: Any, origin: str) -> Any:
             raise SettingsError(f"{origin}: output_dir can't be {shortened(value)}; it is the path of a folder.")
         return value
     if name == PROFILE:
-        if not _is_text(value):
+        if not is_text(value):
             raise SettingsError(f"{origin}: profile can't be {shortened(value)}; it is the name of a profile.")
         return value
     if name == OFFLINE:
@@ -146,39 +134,7 @@ def checked_setting(name: str, value: Any, origin: str) -> Any:
         if not isinstance(value, str) or (value != OFF and span_of(value) is None):
             raise SettingsError(f"{origin}: retention can't be {shortened(value)}; it is {SPAN_HINT}, or {OFF}.")
         return value
-    return checked(name, value, origin)
-
-
-def checked(name: str, value: Any, origin: str) -> Any:
-    """Return an option's value, or raise SettingsError if it can't have that value."""
-    if name not in DEFAULTS:
-        raise _no_setting(name, origin, SETTINGS)
-    if name == "allow_gaps":
-        good = isinstance(value, bool)
-    elif name in {"speakers", "min_speakers", "max_speakers"}:
-        good = value is None or (type(value) is int and 1 <= value <= _SPEAKERS_MAX)
-    elif name == "formats":
-        good = isinstance(value, list) and bool(value) and all(item in FORMATS for item in value)
-        value = list(dict.fromkeys(value)) if good else value
-    elif name == "prompt":
-        good = value is None or value == "" or _is_text(value, _PROMPT_CHARS_MAX)
-        value = value or None
-    elif name == "keywords":
-        good = value is None or (isinstance(value, list) and all(map(_is_keyword, value)))
-        value = list(dict.fromkeys(value)) or None if good and value else value or None
-    elif name == "identify":
-        good = value is None or (isinstance(value, list) and bool(value) and all(map(_is_text, value)))
-        value = list(dict.fromkeys(value)) if good and value else value
-    else:
-        if name in {"diarizer", "transcriber"} and isinstance(value, str) and value.startswith("script:"):
-            value = f"script:{Path(value.removeprefix('script:')).absolute()}"
-        good = _is_text(value) or (name == "model" and value is None)
-    if not good:
-        hint = f"a whole number from 1 to {_SPEAKERS_MAX}" if "speakers" in name else _TEXT_HINT
-        hint = f"a list of {', '.join(FORMATS)}" if name == "formats" else hint
-        hint = _HINTS.get(name, hint)
-        raise SettingsError(f"{origin}: {name} can't be {shortened(value)}; it is {hint}.")
-    return value
+    return checked(name, value, origin, SETTINGS)
 
 
 def parsed(name: str, text: str) -> Any:
@@ -196,7 +152,7 @@ def parsed(name: str, text: str) -> Any:
 def _checked_layer(layer: Layer, names: tuple[str, ...]) -> Layer:
     """Return a layer whose values can be used; `names` are the settings that it may hold."""
     for name in layer.values.keys() - {*names}:
-        raise _no_setting(name, layer.origins[name], names)
+        raise no_setting(name, layer.origins[name], names)
     values = {name: checked_setting(name, value, layer.origins[name]) for name, value in layer.values.items()}
     return evolve(layer, values=values)
 
@@ -204,10 +160,6 @@ def _checked_layer(layer: Layer, names: tuple[str, ...]) -> Layer:
 def _forbids(layers: list[Layer]) -> str:
     """Return the first that says that nothing may leave the machine: no other source takes that back."""
     return next((layer.origins[OFFLINE] for layer in layers if layer.values.get(OFFLINE)), "")
-
-
-def _no_setting(name: str, origin: str, names: tuple[str, ...]) -> SettingsError:
-    return SettingsError(f"{origin} sets {shortened(name)}, which is no setting. There are: {', '.join(names)}.")
 
 
 def _options(layers: list[Layer], source: str) -> dict[str, Any]:
@@ -233,19 +185,3 @@ def _output_dir(flag: str | None, from_files: str) -> Path:
     if flag == "":
         raise SettingsError("--output-dir can't be empty; it is the path of a folder.")
     return Path(from_files if flag is None else flag)
-
-
-def _is_keyword(value: Any) -> bool:
-    """Say whether services take a value as a keyword; OpenAI refuses the whole request for one that it doesn't."""
-    return _is_text(value, _KEYWORD_CHARS_MAX) and value.isprintable() and not {"<", ">"} & set(value)
-
-
-def _is_text(value: Any, most: int = _TEXT_CHARS_MAX) -> bool:
-    """Say whether a value is text that files and the system can hold."""
-    if not isinstance(value, str) or not 0 < len(value) <= most or "\0" in value:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

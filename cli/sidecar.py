@@ -11,11 +11,11 @@ from attrs import evolve, frozen
 from cli.errors import SettingsError
 from cli.files import LOCAL_FILE, is_trusted, read_toml
 from cli.names import FREE_OPTIONS
-from cli.options import contradict, recordable
-from cli.render import shortened
-from cli.settings import Settings, checked
+from cli.settings import Settings
 from eventlog.values import Value
 from pipeline.home import Home
+from pipeline.recordable import recordable
+from pipeline.wishes import checked, contradict, shortened
 from projections.graph import DEFAULTS
 from projections.options import Named
 

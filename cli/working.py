@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import traceback
 
-from cli.batch import delivered_to, sidecar_note
-from cli.errors import BlockedError, DecisionNeededError
+from cli.batch import sidecar_note
 from cli.holder import naming_the_holder
-from cli.outcomes import Outcome, reasons
+from cli.outcomes import Outcome
 from cli.progress import PlainReporter
 from cli.roll import Item
 from eventlog.errors import EvtError
 from pipeline import runner
 from pipeline.artifacts import Artifacts
-from pipeline.delivery import deliver
+from pipeline.delivery import deliver, delivered_to
+from pipeline.endings import is_in_doubt, require_unblocked
 from pipeline.errors import SourceRejectedError
 from pipeline.forks import take_over
-from pipeline.look import Look, look
+from pipeline.look import look
 from pipeline.recordings import Recording, identify
 from pipeline.scrub import scrubbed
 from pipeline.speakers import is_ordered_so, ordering
 from pipeline.workshop import Workshop
 from projections.options import Named
-from projections.paying import IN_DOUBT_REMEDY
 
 
 def work_on(
@@ -77,7 +76,8 @@ def _work(
     artifacts = Artifacts(shop.home.artifacts(item.pipeline))
     annotate = ordering(names, shop.identity.user) if names else None
     if not seen.is_settled or (names and not is_ordered_so(state, artifacts, names)):
-        require_unblocked(seen, outcome)
+        outcome.is_in_doubt = not plan.blocked and is_in_doubt(plan.asks)
+        require_unblocked(seen)
         reporter.begins(item.name, item.pipeline)
         if (note := sidecar_note(item, seen.options)) is not None:
             reporter.line(f"  {note}")
@@ -101,18 +101,3 @@ def _as_it_is_now(item: Item, shop: Workshop) -> Recording | None:
     if recording.sha256 != item.recording.sha256:
         raise SourceRejectedError("The recording was changed since this command began. Run it again.")
     return recording
-
-
-def require_unblocked(seen: Look, outcome: Outcome) -> None:
-    """Refuse a plan of which nothing can begin, saying why.
-
-    Raises:
-        BlockedError, DecisionNeededError: nothing can.
-    """
-    if seen.plan.blocked:
-        raise BlockedError(f"Nothing was begun, because the plan is blocked. {reasons(seen.plan.blocked)}.")
-    if seen.plan.asks and not seen.plan.resume_point:
-        outcome.is_in_doubt = any(IN_DOUBT_REMEDY in step.reason for step in seen.plan.asks)
-        raise DecisionNeededError(
-            f"Nothing was begun, because a decision of yours is needed. {reasons(seen.plan.asks)}."
-        )

@@ -1,4 +1,7 @@
-"""Write docs/cli.md and docs/events.md from the program itself: `make docs`. A test fails when they are stale."""
+"""Write docs/cli.md, docs/events.md and the man page from the program itself: `make docs`.
+
+A test fails when they are stale.
+"""
 
 import inspect
 import sys
@@ -13,6 +16,11 @@ from cli import main as cli
 from projections import events
 
 DOCS = Path(__file__).resolve().parent
+MAN = "man/evt.1"
+MAN_FILES = (
+    *(".TP", ".I ~/.local/share/evt", "Logs and artifacts, on Linux."),
+    *(".TP", ".I ~/Library/Application Support/evt", "The same, on macOS."),
+)
 
 EXIT_CODES = {
     codes.OK: "Done, or there was nothing to do.",
@@ -105,8 +113,60 @@ _VALUES: dict[type, str] = {click.IntRange: "N", click.Path: "PATH", click.Choic
 
 
 def pages() -> dict[str, str]:
-    """Return the generated pages by file name."""
-    return {"cli.md": _cli_page(), "events.md": _events_page()}
+    """Return the generated pages by their path below docs."""
+    return {"cli.md": _cli_page(), "events.md": _events_page(), MAN: _man_page()}
+
+
+def _man_page() -> str:
+    """Return evt(1) in the macros of man(7): what `--help` says of every command, and the exit codes."""
+    context = click.Context(cli.evt, info_name="evt")
+    commands = {name: cli.evt.get_command(context, name) for name in cli.COMMANDS}
+    lines = [
+        '.\\" Made by docs/generate.py; change the help texts of the commands instead.',
+        '.TH EVT 1 "" evt "User Commands"',
+        *(".SH NAME", "evt \\- recordings to transcripts that say who said what, on an append-only log"),
+        *(".SH SYNOPSIS", ".B evt", "[OPTIONS] COMMAND [ARGUMENTS]"),
+        *(".SH DESCRIPTION", _roff(inspect.cleandoc(cli.evt.help or ""))),
+        *(".SH OPTIONS", *_man_options(cli.evt)),
+        ".SH COMMANDS",
+        *(line for name, command in commands.items() if command for line in _man_command(name, command, context)),
+        ".SH EXIT STATUS",
+        *(line for code, text in EXIT_CODES.items() for line in (".TP", f".B {code}", _roff(text))),
+        *(".SH FILES", *MAN_FILES),
+        *(".SH SEE ALSO", r"The pages of the folder docs, above all cli.md, settings.md and files.md."),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _man_command(name: str, command: click.Command, parent: click.Context) -> Iterator[str]:
+    context = click.Context(command, info_name=name, parent=parent)
+    pieces = " ".join(command.collect_usage_pieces(context))
+    yield f".SS {_roff(context.command_path)}"
+    yield f".B {_roff(context.command_path)}"
+    yield _roff(pieces)
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+        title, _, example = paragraph.removeprefix("\b\n").partition("\n")
+        if paragraph.startswith("\b"):
+            yield from (".PP", _roff(title), ".PP", ".nf", _roff(inspect.cleandoc(example)), ".fi")
+        else:
+            yield from (".PP", _roff(paragraph))
+    yield from _man_options(command)
+    for inner, sub in (command.commands if isinstance(command, click.Group) else {}).items():
+        yield from _man_command(inner, sub, context)
+
+
+def _man_options(command: click.Command) -> Iterator[str]:
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            names, means = (cell.replace("`", "").replace("\\|", "|") for cell in _option(parameter))
+            yield from (".TP", f".B {_roff(names)}", _roff(means))
+
+
+def _roff(text: str) -> str:
+    """Return text that man(7) prints as it is."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("`", "\\(ga")
+    lines = [line.strip() for line in escaped.splitlines()]
+    return "\n".join(f"\\&{line}" if line[:1] in {".", "'"} else line for line in lines)
 
 
 def _cli_page() -> str:
@@ -223,6 +283,7 @@ def main() -> int:
     for name, text in pages().items():
         path = DOCS / name
         if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text)
             print(f"wrote {path}")
     return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import takewhile
@@ -21,6 +21,7 @@ from pipeline.errors import PipelineError
 from pipeline.recordings import shown
 from projections.events import ArtifactRef
 from projections.graph import EXPORT, FORMATS, SUFFIXES
+from projections.options import Option
 from projections.plan import Plan
 from projections.state import PipelineState
 
@@ -30,6 +31,9 @@ _BESIDE = (".new", *(f".new{number}" for number in range(2, 10)))
 _NAME_BYTES_MAX = 255
 """Source: NAME_MAX of Linux and macOS, limits.h(0p)."""
 _STEM_BYTES_MAX = _NAME_BYTES_MAX - len(_BESIDE[-1]) - max(len(f".{name}") for name in FORMATS)
+
+
+Delivered = Callable[[PipelineState, Mapping[str, Option]], frozenset[str] | None]
 
 
 class DeliveryError(PipelineError):
@@ -115,6 +119,25 @@ def delivered_digests(target: Target, formats: Iterable[str]) -> frozenset[str]:
     """Return the digests of what lies at a target now."""
     paths = (path for name in formats for path in target.taken(name))
     return frozenset(digest for path in paths if (digest := _digest(path)) is not None)
+
+
+def delivered_to(target: Target | None, only: Iterable[str] | None = None) -> Delivered:
+    """Return what tells the plan which exports lie where the user wants them.
+
+    Args:
+        target: where; None: nowhere, so that no export is needed.
+        only: formats to deliver; the others of an export count as delivered.
+    """
+
+    def delivered(state: PipelineState, options: Mapping[str, Option]) -> frozenset[str] | None:
+        if target is None:
+            return None
+        formats = options["formats"].value if only is None else list(only)
+        exports = [ref for attempt in state.attempts.get(EXPORT, ()) for ref in attempt.outputs]
+        unwanted = {ref.sha256 for ref in exports if ref.path.rpartition(".")[2] not in formats}
+        return delivered_digests(target, formats) | unwanted
+
+    return delivered
 
 
 def deliver(

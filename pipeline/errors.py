@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from eventlog.errors import EvtError
-from projections.events import EngineProbed
 from projections.failures import LOCAL
+
+if TYPE_CHECKING:
+    from projections.events import EngineProbed, StageError
 
 
 class PipelineError(EvtError):
@@ -125,3 +130,29 @@ class NamingError(PipelineError):
 
 class EditError(PipelineError):
     """What a user wants of corrections can't be done. The message says what to do."""
+
+
+class SettingsError(EvtError):
+    """A setting can't be used; the message names it and where it comes from."""
+
+
+class BlockedError(EvtError):
+    """The plan can't be carried out as wished; nothing was begun."""
+
+
+class DecisionNeededError(EvtError):
+    """Nothing can go on before the user decides; the message says what."""
+
+
+class RunFailedError(PipelineError):
+    """A stage failed. What is done is kept, and the next run goes on from there.
+
+    Attributes:
+        pipeline: its id.
+        failures: why, by stage.
+    """
+
+    def __init__(self, message: str, *, pipeline: str, failures: Mapping[str, StageError]) -> None:
+        super().__init__(message)
+        self.pipeline = pipeline
+        self.failures = failures

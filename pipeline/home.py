@@ -65,7 +65,7 @@ class Home(Value):
 
     @property
     def account_key(self) -> Path:
-        """32 random bytes with which accounts are named in logs; `cli.accounts` makes them."""
+        """32 random bytes with which accounts are named in logs; `pipeline.accounts` makes them."""
         return self.root / "account-key"
 
     @property
@@ -92,6 +92,13 @@ class Home(Value):
                 yield entry.name
             else:
                 yield from (inner.name for inner in _folders(entry.path) if inner.name[:2] == entry.name)
+
+
+def default_root() -> Path:
+    """Return the folder of the home where nobody says otherwise: the user's folder of data."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("evt", appauthor=False))
 
 
 def _folders(folder: str) -> list[os.DirEntry[str]]:

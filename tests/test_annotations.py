@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from cli.batch import delivered_to
 from eventlog.storage import PosixStorage
 from pipeline import runner
 from pipeline.annotations import Annotate, store, undo_last
 from pipeline.artifacts import Artifacts
-from pipeline.delivery import Target, deliver
+from pipeline.delivery import Target, deliver, delivered_to
 from pipeline.look import look
 from pipeline.recordings import identify, pipeline_id_of
 from pipeline.speakers import ordering

@@ -36,8 +36,8 @@ HEAVY = CLIENTS - {"sqlite3"}
 PACKAGES = {
     "eventlog": frozenset({"attrs", "backports", "msgspec", "orjson"}),
     "projections": frozenset({"attrs", "orjson"}),
-    "pipeline": frozenset({"attrs", "orjson", "numpy", "sqlite3"}) | AUDIO | SPEECH | DOCUMENTS,
-    "cli": frozenset({"attrs", "orjson", "click", "rich", "platformdirs", "tomlkit"}),
+    "pipeline": frozenset({"attrs", "orjson", "numpy", "platformdirs", "sqlite3"}) | AUDIO | SPEECH | DOCUMENTS,
+    "cli": frozenset({"attrs", "orjson", "click", "rich", "tomlkit"}),
 }
 """What each package may import besides the standard library and ours."""
 

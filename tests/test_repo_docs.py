@@ -66,10 +66,25 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("name", ["cli.md", "events.md"])
+@pytest.mark.parametrize("name", ["cli.md", "events.md", "man/evt.1"])
 def test_a_generated_page_is_fresh(name):
     """If this fails, call `make docs` and look at what changed."""
     assert (DOCS / name).read_text() == GENERATOR.pages()[name]
+
+
+@pytest.mark.skipif(shutil.which("man") is None or shutil.which("groff") is None, reason="needs man and groff")
+def test_the_man_page_is_one_and_names_every_command_and_exit_code():
+    page = DOCS / "man" / "evt.1"
+    environment = {**os.environ, "MANWIDTH": "100", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(
+        ["man", "--warnings=w", "-l", page], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    shown = re.sub(r".\x08", "", done.stdout)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert [name for name in cli.COMMANDS if f"   evt {name}\n" not in shown] == []
+    assert [code for code in GENERATOR.EXIT_CODES if not re.search(rf"^ +{code}( |$)", shown, re.MULTILINE)] == []
+    assert "evt run talk.wav --language de --transcriber whisper" in shown
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)

@@ -6,21 +6,22 @@ from typing import Any
 
 import click
 
-from cli.batch import delivered_to, gather, tell_error
+from cli.batch import gather, tell_error
 from cli.errors import NotFinishedError
 from cli.exit_codes import FAILED, OK, worst
 from cli.home import require_usable
 from cli.progress import PlainReporter
 from cli.render import json_line, printable
 from cli.roll import Item
-from cli.settings import checked, load_settings
+from cli.settings import load_settings
 from cli.to_stdout import Output, output_of
 from cli.wiring import workshop_of
 from eventlog.errors import EvtError
 from pipeline import runner
 from pipeline.artifacts import Artifacts
-from pipeline.delivery import Delivery, deliver, require_writable
+from pipeline.delivery import Delivery, deliver, delivered_to, require_writable
 from pipeline.look import Look, look
+from pipeline.wishes import checked
 from pipeline.workshop import Workshop
 from projections.decisions import RUN, WAITING
 from projections.graph import EXPORT, FORMATS

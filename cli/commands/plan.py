@@ -8,7 +8,7 @@ from typing import Any
 import click
 from attrs import evolve
 
-from cli.batch import delivered_to, gather, sidecar_note, tell_error
+from cli.batch import gather, sidecar_note, tell_error
 from cli.costs import price_words
 from cli.exit_codes import DECISION, OK, REFUSED, worst
 from cli.options import limit_options, named_from, stage_options
@@ -17,6 +17,7 @@ from cli.roll import Item
 from cli.settings import load_settings
 from cli.wiring import workshop_of
 from eventlog.errors import EvtError
+from pipeline.delivery import delivered_to
 from pipeline.look import Look, look
 from projections.decisions import RUN
 from projections.plan import StagePlan

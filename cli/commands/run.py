@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from cli.batch import delivered_to
 from cli.batch_work import BatchWork
 from cli.exit_codes import INTERRUPTED, TERMINATED, worst
 from cli.home import require_usable
@@ -22,7 +21,7 @@ from cli.settings import Settings, load_settings
 from cli.sources import listed
 from cli.to_stdout import Output, output_of
 from cli.wiring import open_store, settle_import, workshop_of
-from pipeline.delivery import require_writable
+from pipeline.delivery import delivered_to, require_writable
 from pipeline.look import look
 from pipeline.speakers import order_from
 from pipeline.workshop import Workshop

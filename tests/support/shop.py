@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from cli.batch import delivered_to
 from eventlog.storage import LogFile, PosixStorage
 from eventlog.store import Store
 from pipeline import runner
 from pipeline.artifacts import Artifacts
-from pipeline.delivery import Delivery, Target, deliver
+from pipeline.delivery import Delivery, Target, deliver, delivered_to
 from pipeline.home import Home
 from pipeline.ledger import Ledger
 from pipeline.look import look

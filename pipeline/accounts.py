@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 
-from cli.errors import SettingsError
 from eventlog.storage import PosixStorage
+from pipeline.errors import SettingsError
 from pipeline.home import Home
 from pipeline.secret import Secret
 
