@@ -14,6 +14,7 @@ from cli.render import printable
 from cli.sidecar import is_settings_file
 from eventlog.errors import EvtError
 from pipeline.errors import SourceRejectedError
+from projections.graph import FORMATS
 
 STDIN = "-"
 
@@ -112,11 +113,16 @@ def _recordings_of(text: str, home: Path) -> Iterator[str | Refusal]:
     elif is_there(path):
         yield from _in_folder(text, home) if path.is_dir() else (text,)
     elif is_pattern(text):
-        matches = [name for name in sorted(glob.iglob(text, recursive=True)) if not is_settings_file(Path(name))]
+        matches = [name for name in sorted(glob.iglob(text, recursive=True)) if _may_be_recording(Path(name))]
         for found in matches or [text]:
             yield from _in_folder(found, home, matched=True) if Path(found).is_dir() else (found,)
     else:
         yield text
+
+
+def _may_be_recording(path: Path) -> bool:
+    """Say whether a pattern may mean a file: settings, and transcripts beside their recordings, it doesn't."""
+    return not is_settings_file(path) and path.suffix[1:].lower() not in FORMATS
 
 
 def _in_folder(folder: str, home: Path, *, matched: bool = False) -> Iterator[str | Refusal]:

@@ -88,6 +88,14 @@ def test_a_pattern_is_expanded_unless_a_file_of_that_name_is_there(folder: Path)
     assert names("**/c.wav") == ["sub/c.wav"]
 
 
+def test_a_pattern_passes_over_the_transcripts_that_lie_beside_the_recordings(folder: Path) -> None:
+    made = folder / "made"
+    made.mkdir()
+    for end in ("wav", "pcm", "evt.toml", *FORMATS, *OF_FORMATS.values()):
+        (made / f"talk.{end}").write_bytes(b"x")
+    assert [*expanded(["made/*"], folder)] == ["made/talk.pcm", "made/talk.wav"]
+
+
 def test_a_pattern_that_matches_nothing_is_refused(folder: Path) -> None:
     (refusal,) = roll_of(folder, "*.wav").refusals
     assert "no file matches it" in str(refusal.error)
