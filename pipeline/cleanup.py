@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from eventlog.errors import EvtError, LogLockedError
+from eventlog.errors import EvtError, LogLockedError, ReadOnlyLogError
 from eventlog.storage import PosixStorage
 from eventlog.store import Store
 from pipeline.artifacts import SCRATCH
@@ -47,6 +47,7 @@ TEMPORARY_AGE_S = 86_400.0
 """A file in the making that is older has nobody who makes it any more."""
 
 BUSY = "another evt works on it"
+COPY = "it is a copy that is only read here"
 CLEANUP, RETENTION = "cleanup", "retention"
 """Why files go: the user called it, or a setting of the user's did."""
 
@@ -131,6 +132,8 @@ class Cleaner:
                 return self._remove(root, offer, self._seen(offer.pipeline, root))
         except LogLockedError:
             return Done(offer.pipeline, spared=BUSY)
+        except ReadOnlyLogError:
+            return Done(offer.pipeline, spared=COPY)
         except EvtError as error:
             return Done(offer.pipeline, failures=(str(error),))
         except OSError as error:
@@ -166,6 +169,8 @@ class Cleaner:
             state = fold(initial_state(pipeline), reading)
             if (error := self.store.unusable(pipeline, reading.verdict)) is not None:
                 raise error
+            if self.store.is_copy(pipeline):
+                return Spared(pipeline, COPY)
         except EvtError:
             return Spared(pipeline, "its log is damaged or can't be read; `evt validate` says more")
         return _offered(state, root, self.rule)

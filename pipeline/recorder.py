@@ -7,11 +7,23 @@ import threading
 
 from eventlog.opening import OpenLog
 from eventlog.store import Store
+from pipeline.errors import ClosedError
 from projections.events import CallStarted, Event, to_data
 from projections.fold import fold, initial_state
+from projections.plan import closed
 from projections.state import PipelineState
 
 _LOG = logging.getLogger("evt.recorder")
+
+
+def require_open(state: PipelineState) -> None:
+    """Refuse to write into the log of a pipeline that was handed over or erased.
+
+    Raises:
+        ClosedError: it was.
+    """
+    if (reason := closed(state)) is not None:
+        raise ClosedError(f"Nothing was done on {state.pipeline_id}: {reason}.")
 
 
 class Recorder:

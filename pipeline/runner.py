@@ -23,7 +23,6 @@ from pipeline.artifacts import Artifacts
 from pipeline.errors import (
     ArtifactMismatchError,
     ArtifactMissingError,
-    ClosedError,
     ProviderError,
     ReplanError,
     StoppedError,
@@ -32,7 +31,7 @@ from pipeline.look import Delivered, Look, input_of, planned, surroundings, with
 from pipeline.obtaining import CallTools
 from pipeline.pools import CONVERSION, pool_of
 from pipeline.probed import forget, recalled, remember
-from pipeline.recorder import Recorder
+from pipeline.recorder import Recorder, require_open
 from pipeline.recordings import Recording, recordable_name
 from pipeline.speakers import settle_order
 from pipeline.stages import STAGE_FUNCTIONS
@@ -55,7 +54,7 @@ from projections.events import (
 from projections.fold import foresee
 from projections.graph import AUDIO_CONVERSION, EXPORT, MERGE
 from projections.options import Named, Option, resolve_options
-from projections.plan import Plan, StagePlan, closed
+from projections.plan import Plan, StagePlan
 from projections.state import FAILED as STAGE_FAILED
 from projections.state import STARTED, PipelineState
 from projections.summary import as_json
@@ -148,8 +147,7 @@ def recording_into(shop: Workshop, pipeline: str) -> Iterator[Recorder]:
         # Until we had the lock, others may have removed the folders and begun to make them again.
         shop.folders.forget(str(artifacts.root))
         recorder = Recorder(shop.store, opened, run_id)
-        if (reason := closed(recorder.state)) is not None:
-            raise ClosedError(f"Nothing was done on {pipeline}: {reason}.")
+        require_open(recorder.state)
         try:
             yield recorder
         finally:

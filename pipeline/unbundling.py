@@ -38,16 +38,20 @@ def unbundle(bundle: Path, into: Path, limits: Limits, clock_s: Callable[[], flo
         OSError: it can't be read, or the disk is full.
     """
     until_s = clock_s() + limits.seconds
+
+    def check() -> None:
+        if clock_s() > until_s:
+            raise _bad(f"it takes longer than {limits.seconds:.0f} seconds")
+
     with open(_opened(bundle), "rb", buffering=0) as file:
-        content = _Content(decompress(_pieces(file.fileno()), ratio_max=limits.ratio, more_bytes=limits.more_bytes))
+        pieces = decompress(_pieces(file.fileno()), ratio_max=limits.ratio, more_bytes=limits.more_bytes)
+        content = _Content(pieces, check)
         try:
             manifest = manifest_of(content.line(limits.manifest_bytes), limits)
             _require_room(into, manifest.size_bytes)
             for member in manifest.members:
                 for packed in member.files:
                     _write(into / member.pipeline / packed.path, packed, content)
-                    if clock_s() > until_s:
-                        raise _bad(f"it takes longer than {limits.seconds:.0f} seconds")
             if content.take(1):
                 raise _bad("it holds more than its manifest says")
         except BadFrameError as error:
@@ -59,14 +63,16 @@ def unbundle(bundle: Path, into: Path, limits: Limits, clock_s: Callable[[], flo
 
 @define
 class _Content:
-    """What a bundle unpacks to, taken from the front."""
+    """What a bundle unpacks to, taken from the front, as long as `check` lets it."""
 
     _pieces: Iterator[bytes]
+    _check: Callable[[], None]
     _rest: memoryview = field(factory=lambda: memoryview(b""))
 
     def take(self, most: int) -> memoryview:
         """Return the next bytes, at most so many; none at the end."""
         if not self._rest:
+            self._check()
             self._rest = memoryview(next(self._pieces, b""))
         taken, self._rest = self._rest[:most], self._rest[most:]
         return taken

@@ -257,6 +257,8 @@ def test_a_copy_of_an_unfinished_pipeline_is_only_read(unfinished: Evt) -> None:
     assert "copy" in unfinished(*other(unfinished), "run", "talk.wav", *unfinished.engines, code=3).stderr
     assert "copy" in unfinished(*other(unfinished), "salvage", "talk.wav", code=3).stderr
     assert "copy" in unfinished(*other(unfinished), "bundle", "talk.wav", "-o", "c", code=3).stderr
+    spared = unfinished(*other(unfinished), "cleanup", "talk.wav", "--status", "failed", "--yes", code=3)
+    assert "because it is a copy" in spared.stdout
     assert content(unfinished.folder / "other") == there
     assert "failed" in unfinished(*other(unfinished), "show", "talk.wav").stdout
     assert "ok" in unfinished(*other(unfinished), "validate").stdout

@@ -17,7 +17,7 @@ from cli.wiring import identity, new_run_id, open_store
 from eventlog.opening import OpenLog
 from eventlog.reader import Verdict
 from eventlog.store import Store
-from pipeline.recorder import Recorder
+from pipeline.recorder import Recorder, require_open
 from projections.events import LossAccepted
 from projections.fold import fold, initial_state
 from projections.state import Loss, PipelineState
@@ -96,6 +96,7 @@ def _accept(store: Store, pipeline: str, seen: PipelineState, verdict: Verdict) 
     opened = _open(store, pipeline, verdict, run)
     try:
         recorder = Recorder(store, opened, run)
+        require_open(recorder.state)
         shown = {loss.seq for loss in seen.open_losses}
         shown |= {record.seq for record in opened.records if record.run == run and record.type in _MENDED}
         losses = tuple(loss.seq for loss in recorder.state.open_losses if loss.seq in shown)
