@@ -14,6 +14,7 @@ import pytest
 from eventlog.store import Store
 from pipeline.erasing import Erasing
 from pipeline.home import Home
+from pipeline.recordings import _TABLE
 from projections.fold import fold, initial_state
 from projections.state import PipelineState
 from tests.support.cli import WORDS, Evt
@@ -92,6 +93,7 @@ def test_what_remembers_the_recording_forgets_it(evt: Evt) -> None:
             return index.execute("SELECT sha256 FROM digests WHERE sha256 = ?", [sha256]).fetchall()
 
     with sqlite3.connect(evt.home / "index.sqlite") as index:
+        index.execute(_TABLE)  # it is there only once a recording that has settled was run
         index.execute("INSERT OR REPLACE INTO digests VALUES ('1', '2', 3, 4, 5, ?, 6)", [sha256])
     assert rows()
     evt("erase", state_of(evt.home).pipeline_id, "--yes")
