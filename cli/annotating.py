@@ -6,13 +6,13 @@ from typing import Any
 
 from attrs import frozen
 
+from cli.batching.roll import Item
 from cli.errors import NotFinishedError
 from cli.holder import naming_the_holder
 from cli.options import named_from
 from cli.outcomes import Outcome
 from cli.progress import make_reporter
 from cli.render import printable
-from cli.roll import Item
 from cli.settings import Settings
 from pipeline import runner
 from pipeline.annotations import Annotate

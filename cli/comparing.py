@@ -8,7 +8,9 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from cli.batch_work import may_repeat
+from cli.batching.recording import work_on
+from cli.batching.roll import Item
+from cli.batching.work import may_repeat
 from cli.commands.plan import in_words
 from cli.costs import price_words
 from cli.errors import SettingsError
@@ -16,8 +18,6 @@ from cli.exit_codes import DECISION, OK, REFUSED
 from cli.outcomes import Outcome
 from cli.progress import PlainReporter
 from cli.render import printable
-from cli.roll import Item
-from cli.working import work_on
 from eventlog.errors import EvtError
 from pipeline import forks
 from pipeline.endings import require_unblocked

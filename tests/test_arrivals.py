@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
-from cli.arrivals import Arrivals
-from cli.folder_watch import FolderWatch, is_unfinished
-from cli.sources import SUFFIXES
-from cli.watch_names import WatchNames
+from cli.batching.sources import SUFFIXES
+from cli.watching.arrivals import Arrivals
+from cli.watching.folders import FolderWatch, is_unfinished
+from cli.watching.names import WatchNames
 from eventlog.leases import is_open_for_writing
 from eventlog.store import Store
 from projections.graph import FORMATS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cli.batch_summary import Summary
-from cli.batch_view import Totals
+from cli.batching.summary import Summary
+from cli.batching.view import Totals
 from cli.outcomes import Outcome
 from eventlog.errors import LogLockedError
 from pipeline.errors import SourceRejectedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.batch_view import Row, cells
+from cli.batching.view import Row, cells
 
 
 @given(st.text(min_size=1, max_size=120), st.integers(min_value=40, max_value=100))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.batch import gather
+from cli.batching.items import gather
 from cli.errors import UnknownPipelineError
 from cli.lookup import find_known, known_pipelines
 from cli.render import json_line, shown_error

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from cli.crew import WORTH_IT
+from cli.batching.crew import WORTH_IT
 from pipeline import recordings
 from pipeline.artifacts import file_sha256
 from tests.support.cli import Evt

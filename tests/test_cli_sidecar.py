@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from cli.batch import gather
+from cli.batching.items import gather
 from cli.errors import SettingsError
 from cli.options import named_from
 from cli.settings import load_settings

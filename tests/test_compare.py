@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from cli.batch import gather
+from cli.batching.items import gather
 from cli.comparing import Comparing, wanted_engines
 from cli.comparison import Side, difference_lines, report, sides_of, summary_table, taken_over_lines
 from cli.comparison_page import render_page

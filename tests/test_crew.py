@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from cli.batch_view import Row
-from cli.batch_work import BatchWork
-from cli.crew import Crew, Orders
+from cli.batching.crew import Crew, Orders
+from cli.batching.roll import Item, enroll
+from cli.batching.view import Row
+from cli.batching.work import BatchWork
 from cli.outcomes import Outcome
 from cli.progress import PlainReporter
-from cli.roll import Item, enroll
 from cli.wiring import shop_of
 from pipeline.home import Home
 from projections.limits import NO_LIMITS

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.batch import gather
+from cli.batching.items import gather
 from cli.lookup import find_known
 from eventlog.reader import Head, Tail, scan
 from eventlog.record import DEPTH_MAX, BadLineError, decode

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.batch import gather
-from cli.roll import Roll, enroll
-from cli.sources import SUFFIXES, expanded, listed
+from cli.batching.items import gather
+from cli.batching.roll import Roll, enroll
+from cli.batching.sources import SUFFIXES, expanded, listed
 from eventlog.store import Store
 from pipeline.delivery import stems_of
 from pipeline.errors import SourceRejectedError

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from attrs import define, field
 
-from cli.batch import tell_error
+from cli.batching.items import tell_error
 from cli.errors import SettingsError
 from cli.exit_codes import OK, REFUSED, worst
 from cli.home import load_home

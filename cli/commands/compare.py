@@ -10,7 +10,8 @@ from typing import Any
 import click
 from attrs import evolve
 
-from cli.batch import gather, tell_error
+from cli.batching.items import gather, tell_error
+from cli.batching.roll import Item
 from cli.comparing import Comparing, wanted_engines
 from cli.comparison import difference_lines, report, sides_of, summary_table, taken_over_lines
 from cli.comparison_page import render_page, require_ours, write_page
@@ -21,7 +22,6 @@ from cli.outcomes import tell
 from cli.output import say
 from cli.progress import make_reporter
 from cli.render import json_line, printable
-from cli.roll import Item
 from cli.settings import Settings, load_settings
 from cli.signals import stop_on_signals
 from cli.wiring import workshop_of

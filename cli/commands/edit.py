@@ -12,7 +12,7 @@ import click
 from attrs import frozen
 
 from cli.annotating import Subject, record, subject_of
-from cli.batch import gather, tell_error
+from cli.batching.items import gather, tell_error
 from cli.corrections import correction_as_json, corrections_table, made_lines, summary_of
 from cli.editor import editor_of, let_edit, written_down
 from cli.exit_codes import OK

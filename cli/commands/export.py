@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from cli.batch import gather, tell_error
+from cli.batching.items import gather, tell_error
+from cli.batching.roll import Item
 from cli.errors import NotFinishedError
 from cli.exit_codes import FAILED, OK, worst
 from cli.home import require_usable
 from cli.progress import PlainReporter
 from cli.render import json_line, printable
-from cli.roll import Item
 from cli.settings import load_settings
 from cli.to_stdout import Output, output_of
 from cli.wiring import workshop_of

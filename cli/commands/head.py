@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli.batch import tell_error
+from cli.batching.items import tell_error
 from cli.exit_codes import OK, worst
 from cli.home import load_home
 from cli.lookup import find_pipeline

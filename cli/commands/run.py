@@ -9,16 +9,16 @@ from typing import Any
 
 import click
 
-from cli.batch_work import BatchWork
+from cli.batching.roll import Item, enroll
+from cli.batching.sources import listed
+from cli.batching.work import BatchWork
 from cli.exit_codes import INTERRUPTED, TERMINATED, worst
 from cli.home import require_usable
 from cli.options import limit_options, named_from, stage_options
 from cli.output import say
 from cli.render import json_line, printable
 from cli.retention import keep_retention
-from cli.roll import Item, enroll
 from cli.settings import Settings, load_settings
-from cli.sources import listed
 from cli.to_stdout import Output, output_of
 from cli.wiring import open_store, settle_import, workshop_of
 from pipeline.delivery import delivered_to, require_writable

@@ -8,13 +8,13 @@ import click
 from attrs import frozen
 
 from cli.annotating import Subject, record, subject_of
-from cli.batch import gather, tell_error
+from cli.batching.items import gather, tell_error
+from cli.batching.roll import Item
 from cli.exit_codes import OK
 from cli.home import require_usable
 from cli.outcomes import Outcome, tell
 from cli.output import say
 from cli.render import json_line, printable, seconds, table
-from cli.roll import Item
 from cli.settings import load_settings
 from cli.wiring import workshop_of
 from pipeline.annotations import Annotate

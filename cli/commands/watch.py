@@ -10,20 +10,20 @@ from typing import Any
 
 import click
 
-from cli.arrivals import Arrivals
+from cli.batching.roll import Roll
 from cli.errors import SettingsError
 from cli.exit_codes import INTERRUPTED, TERMINATED
-from cli.folder_watch import FolderWatch
 from cli.home import require_usable
 from cli.options import lasting_options, limit_options, named_from
 from cli.render import printable
 from cli.retention import keep_retention
-from cli.roll import Roll
 from cli.settings import Settings, load_settings
 from cli.times import SPAN_HINT, span_of
-from cli.watch_locks import only_watcher, require_watchable, separate
-from cli.watch_names import WatchNames
-from cli.watch_work import WatchWork
+from cli.watching.arrivals import Arrivals
+from cli.watching.folders import FolderWatch
+from cli.watching.locks import only_watcher, require_watchable, separate
+from cli.watching.names import WatchNames
+from cli.watching.work import WatchWork
 from cli.wiring import open_store, settle_import, workshop_of
 from eventlog.filesystem import file_system_of
 from eventlog.leases import is_open_for_writing

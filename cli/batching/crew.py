@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
-from cli.batch_view import Row
+from cli.batching.recording import work_on
+from cli.batching.roll import Item
+from cli.batching.view import Row
 from cli.outcomes import Outcome
-from cli.roll import Item
 from cli.wiring import shop_of
-from cli.working import work_on
 from eventlog.errors import EvtError
 from pipeline.home import Home
 from pipeline.pools import Pools

@@ -14,11 +14,11 @@ from typing import Protocol
 
 from attrs import field, frozen
 
+from cli.batching.sources import Refusal, expanded, is_pattern, is_there, unopened
 from cli.errors import UnknownPipelineError
 from cli.lookup import find_pipeline
 from cli.render import printable
 from cli.sidecar import Sidecar, is_settings_file, sidecar_of, with_sidecar
-from cli.sources import Refusal, expanded, is_pattern, is_there, unopened
 from eventlog.errors import EvtError
 from eventlog.store import Store
 from pipeline.delivery import Stems, Target

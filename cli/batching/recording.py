@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import traceback
 
-from cli.batch import sidecar_note
+from cli.batching.items import sidecar_note
+from cli.batching.roll import Item
 from cli.holder import naming_the_holder
 from cli.outcomes import Outcome
 from cli.progress import PlainReporter
-from cli.roll import Item
 from eventlog.errors import EvtError
 from pipeline import runner
 from pipeline.artifacts import Artifacts

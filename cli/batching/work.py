@@ -9,18 +9,18 @@ from typing import Any
 import click
 from attrs import define, field
 
-from cli.batch_summary import Summary
-from cli.batch_view import BatchView, Row, Totals, make_view
-from cli.crew import WORTH_IT, Crew, Orders
-from cli.crowd import Crowd, OneAtATime
+from cli.batching.crew import WORTH_IT, Crew, Orders
+from cli.batching.crowd import Crowd, OneAtATime
+from cli.batching.recording import work_on
+from cli.batching.roll import Entry, Roll
+from cli.batching.sources import unopened
+from cli.batching.summary import Summary
+from cli.batching.view import BatchView, Row, Totals, make_view
 from cli.outcomes import Outcome, tell
 from cli.output import say
 from cli.progress import PlainReporter, make_reporter
 from cli.render import printable
-from cli.roll import Entry, Roll
 from cli.signals import stop_on_signals
-from cli.sources import unopened
-from cli.working import work_on
 from eventlog.errors import EvtError
 from pipeline.pools import REMOTE_SIZE
 from pipeline.workshop import Workshop

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from cli.batching.roll import Item, enroll
+from cli.batching.sources import Refusal, unopened
 from cli.exit_codes import exit_code_of
 from cli.output import say
 from cli.render import printable, shown_error
-from cli.roll import Item, enroll
-from cli.sources import Refusal, unopened
 from eventlog.errors import EvtError
 from eventlog.store import Store
 from pipeline.home import Home

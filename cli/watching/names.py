@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attrs import define, field
 
-from cli.arrivals import Arrivals
+from cli.watching.arrivals import Arrivals
 from eventlog.errors import LogNotFoundError
 from eventlog.store import Store
 from pipeline.delivery import Stems, Target, delivered_digests

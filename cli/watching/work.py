@@ -8,16 +8,16 @@ from pathlib import Path
 
 from attrs import define, field
 
-from cli.batch_summary import Summary
-from cli.batch_view import BatchView, Totals, make_view
-from cli.batch_work import BatchWork, cost_words, jobs_of
+from cli.batching.roll import Entry
+from cli.batching.summary import Summary
+from cli.batching.view import BatchView, Totals, make_view
+from cli.batching.work import BatchWork, cost_words, jobs_of
 from cli.exit_codes import DECISION, FAILED, REFUSED, worst
-from cli.folder_watch import FolderWatch
 from cli.outcomes import Outcome, tell
 from cli.output import say
 from cli.render import count, json_line, printable
-from cli.roll import Entry
 from cli.signals import stop_on_signals
+from cli.watching.folders import FolderWatch
 from pipeline.delivery import EQUAL
 
 _SWEPT_EVERY_S = 86_400.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import define, field
 
-from cli.batch_view import Totals
+from cli.batching.view import Totals
 from cli.outcomes import Outcome
 from cli.render import count, printable, seconds
 

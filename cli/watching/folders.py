@@ -13,9 +13,9 @@ from pathlib import Path
 
 from attrs import define, field
 
-from cli.arrivals import Arrivals
+from cli.batching.sources import identity, looks_like_a_recording
 from cli.render import printable
-from cli.sources import identity, looks_like_a_recording
+from cli.watching.arrivals import Arrivals
 from eventlog.filesystem import file_system_of
 from eventlog.inotify import Change, Inotify
 

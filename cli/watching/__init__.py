@@ -1,0 +1,1 @@
+"""Recordings that come into folders: when one is whole, who watches, and what is done with it."""
