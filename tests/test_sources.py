@@ -88,6 +88,13 @@ def test_a_pattern_is_expanded_unless_a_file_of_that_name_is_there(folder: Path)
     assert names("**/c.wav") == ["sub/c.wav"]
 
 
+def test_transcripts_among_names_that_the_shell_made_of_a_pattern_are_passed_over(folder: Path) -> None:
+    for name in ("a.wav", "a.txt", "a.json", "a.evt.toml"):
+        write(folder / name)
+    assert [entry.name for entry in roll_of(folder, "a.evt.toml", "a.json", "a.txt", "a.wav").entries] == ["a.wav"]
+    assert [entry.name for entry in roll_of(folder, "a.txt").entries] == ["a.txt"]
+
+
 def test_a_pattern_passes_over_the_transcripts_that_lie_beside_the_recordings(folder: Path) -> None:
     made = folder / "made"
     made.mkdir()

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from cli.batching.sources import Refusal, expanded, is_pattern, is_there, unopened
+from cli.batching.sources import Refusal, expanded, is_pattern, is_there, may_be_recording, unopened
 from cli.errors import UnknownPipelineError
 from cli.lookup import find_pipeline
 from cli.render import printable
@@ -173,13 +173,14 @@ def enroll(
 ) -> Roll:
     """Find out what the user named, and settle what deliveries are called.
 
-    Settings files among the names, as in `evt run *`, are passed over where something else is named too.
+    Settings files and transcripts among the names, as in `evt run *`, are passed over where something else is named
+    too.
     """
     roll = Roll(store, home, output_dir, moved_to=moved_to, verify=verify)
     seen: set[str] = set()
     entries: list[Entry] = []
     found = list(expanded(written, home.root))
-    others = [text for text in found if isinstance(text, Refusal) or not is_settings_file(Path(text))]
+    others = [text for text in found if isinstance(text, Refusal) or may_be_recording(Path(text))]
     for text in others or found:
         if isinstance(text, Refusal):
             roll.refusals.append(text)

@@ -113,15 +113,15 @@ def _recordings_of(text: str, home: Path) -> Iterator[str | Refusal]:
     elif is_there(path):
         yield from _in_folder(text, home) if path.is_dir() else (text,)
     elif is_pattern(text):
-        matches = [name for name in sorted(glob.iglob(text, recursive=True)) if _may_be_recording(Path(name))]
+        matches = [name for name in sorted(glob.iglob(text, recursive=True)) if may_be_recording(Path(name))]
         for found in matches or [text]:
             yield from _in_folder(found, home, matched=True) if Path(found).is_dir() else (found,)
     else:
         yield text
 
 
-def _may_be_recording(path: Path) -> bool:
-    """Say whether a pattern may mean a file: settings, and transcripts beside their recordings, it doesn't."""
+def may_be_recording(path: Path) -> bool:
+    """Say whether one of several files may be meant, as in `evt run *`: settings and transcripts are not."""
     return not is_settings_file(path) and path.suffix[1:].lower() not in FORMATS
 
 
