@@ -69,6 +69,14 @@ class Outcome:
             kind = printable(f"{type(error).__name__}: {error}")
             self.error = f"This is a defect of evt ({kind}); please report it with the output of --debug."
 
+    def lose(self) -> None:
+        """Note that the process that worked on it was ended from outside."""
+        self.outcome, self.code = "failed", FAILED
+        self.error = (
+            "The process that worked on it was ended from outside: by somebody, or by the system for lack of memory. "
+            "The same command goes on where it was; -j 1 needs the least memory."
+        )
+
     def leave(self) -> None:
         """Note that the user stopped the command before its turn came."""
         self.outcome, self.code = "interrupted", INTERRUPTED

@@ -127,7 +127,7 @@ def test_a_worker_that_is_killed_fails_its_recording_only_and_the_next_one_gets_
         worker.process.is_alive = lambda: True
         os.kill(worker.process.pid, signal.SIGKILL)
     assert outcomes[0].code == 1
-    assert "has ended" in str(outcomes[0].error)
+    assert "ended from outside" in str(outcomes[0].error)
     bench.crew.orders = evolve(bench.crew.orders, named=bench.quick)
     assert bench.work_on(bench.item(2)).code == 0
 

@@ -105,7 +105,7 @@ class _Worker:
         except (EOFError, OSError):
             self.is_gone = True
             outcome = Outcome(item.written, pipeline=item.pipeline)
-            outcome.fail(OSError(0, "the process that worked on it has ended"))
+            outcome.lose()
             return outcome
 
 

@@ -92,7 +92,7 @@ class Totals:
     Attributes:
         total: how many recordings there are.
         reused: of those that are done, how many had nothing to do.
-        audio_s: seconds of the recordings on which something was done.
+        audio_s: seconds of the recordings that were finished now.
     """
 
     total: int
@@ -108,11 +108,11 @@ class Totals:
         if outcome.outcome == "completed":
             self.done += 1
             self.reused += not outcome.ran
+            self.audio_s += outcome.audio_s if outcome.ran else 0.0
         elif outcome.outcome == "needs_decision" or outcome.is_waiting:
             self.waiting += 1
         elif outcome.outcome != "interrupted":
             self.failed += 1
-        self.audio_s += outcome.audio_s if outcome.ran else 0.0
 
     def left_s(self, now_s: float) -> float | None:
         """Return for how long this goes on, if what is left is like what was done; None: nobody knows."""
