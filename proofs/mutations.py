@@ -46,13 +46,13 @@ ACKNOWLEDGING = (
         WRITER,
         """            written = self._file.append(data)
             if written != len(data):
-                raise OSError(f"only {written} of {len(data)} bytes could be written; is the disk full?")
+                raise OSError(f"only {written} of {len(data)} bytes could be written; the disk may be full")
             self._file.sync()
 """,
         """            self._file.sync()
             written = self._file.append(data)
             if written != len(data):
-                raise OSError(f"only {written} of {len(data)} bytes could be written; is the disk full?")
+                raise OSError(f"only {written} of {len(data)} bytes could be written; the disk may be full")
 """,
     ),
     Mutation(
@@ -103,7 +103,12 @@ ACKNOWLEDGING = (
     Mutation("dead-writer-keeps-a-head", STORE, "        writer.require_alive()\n", ""),
 )
 OPENING_ONES = (
-    Mutation("folder-not-synced-at-opening", OPENING, "        self.storage.sync_dir(self.place.folder)\n", ""),
+    Mutation(
+        "folder-not-synced-at-opening",
+        OPENING,
+        "        file.sync()\n        self.storage.sync_dir(self.place.folder)\n",
+        "        file.sync()\n",
+    ),
     Mutation(
         "trusted-before-synced",
         OPENING,

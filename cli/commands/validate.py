@@ -159,7 +159,7 @@ def _log_problems(verdict: Verdict, expected: Head | None) -> Iterator[Problem]:
 def _state_problems(state: PipelineState) -> Iterator[Problem]:
     for finding in state.findings:
         yield Problem(SCHEMA, finding.text, _WRITER_UNKNOWN)
-    by = f"evt {state.written_by}" if state.written_by else "a newer evt"
+    by = f"evt {printable(state.written_by)}" if state.written_by else "a newer evt"
     for seq, name in state.foreign:
         yield Problem(SCHEMA, f"record {seq} is a {name!r}", f"{by} wrote it; install that version")
 
