@@ -73,8 +73,8 @@ class Outcome:
         """Note that the process that worked on it was ended from outside."""
         self.outcome, self.code = "failed", FAILED
         self.error = (
-            "The process that worked on it was ended from outside, by somebody or for lack of memory. The same command "
-            "goes on where it was; -j 1 needs the least memory."
+            "The process that worked on it was ended from outside, by somebody or for lack of memory. The same "
+            "command goes on where it was; -j 1 needs the least memory."
         )
 
     def leave(self) -> None:

@@ -17,12 +17,15 @@ from eventlog.compression import BadFrameError
 from eventlog.locking import lock
 from eventlog.packing import pack, unpack
 from eventlog.place import Place
-from eventlog.reader import Head, Tail, scan
+from eventlog.reader import Head, Scanner, Tail
+from eventlog.record import Record
 from eventlog.storage import LogFile, Storage, replace_durably
 from eventlog.store import SEALED
 from eventlog.values import Value
 
 _LOOKS = 10
+LOG_BYTES_MAX = 64 << 20
+"""No larger log is put away, since it is held in memory while it is packed and compared; 150,000 records or so."""
 
 
 @frozen(eq=False, repr=False)
@@ -136,15 +139,23 @@ class Archiving:
         file.sync()
         self.storage.sync_dir(self.place.folder)
         file.drop_cache()
-        log = b"".join(file.pieces())
-        records, verdict = scan([log], self.place.pipeline, self.place.kept_head(self.storage))
+        scanner = Scanner(self.place.pipeline, self.place.kept_head(self.storage))
+        named: list[Record] = []
+        last = ""
+        for piece in file.pieces():
+            for record in scanner.feed(piece):
+                last = record.type
+                named += [record] if last.startswith("log.") else []
+        verdict = scanner.verdict()
         if (error := refusals.unusable(self.place, verdict)) is not None:
             raise error
-        if verdict.tail is not Tail.CLEAN or verdict.head is None or records[-1].type != SEALED:
+        if verdict.tail is not Tail.CLEAN or verdict.head is None or last != SEALED:
             raise refusals.not_archived(self.place, "it is not finished and sealed")
-        if recovery.unrecorded(self.storage, self.place, records):
+        if recovery.unrecorded(self.storage, self.place, named):
             raise refusals.not_archived(self.place, "a file was set aside that it does not name yet")
-        return log, verdict.head
+        if verdict.offset > LOG_BYTES_MAX:
+            raise refusals.not_archived(self.place, f"it has more than {LOG_BYTES_MAX >> 20} MiB")
+        return b"".join(file.pieces()), verdict.head
 
     def _packed(self, log: bytes, head: Head) -> bytes:
         """Return the archive of a log; it was unpacked again, and that was the log."""

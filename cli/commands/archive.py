@@ -102,7 +102,7 @@ def _archive(store: Store, pipeline: str, before: str | None, report: _Report, *
     except LogLockedError:
         report.left[pipeline] = "in use"
     except NotArchivedError as error:
-        report.left[pipeline] = str(error)
+        report.left[pipeline] = str(error).partition(": ")[2].rstrip(".")  # which log it is stands beside it
 
 
 def _reason(store: Store, pipeline: str, before: str | None) -> str:

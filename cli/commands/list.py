@@ -12,7 +12,7 @@ from cli.exit_codes import DAMAGED, OK
 from cli.home import load_home
 from cli.lookup import look_at_all
 from cli.output import say
-from cli.render import json_line, moment, shown_name, table
+from cli.render import json_line, moment, printable, shown_name, table
 from cli.system import is_locked
 from pipeline.home import Home
 from pipeline.listing import DAMAGED_LOG, GONE, UNREADABLE, Listing, Row
@@ -187,7 +187,7 @@ def _nothing(rows: list[Row], after: Cursor | None) -> str:
 
 
 def _status(row: Row, live: Mapping[str, bool | None]) -> str:
-    return f"{row.status} (live)" if live.get(row.pipeline) else row.status
+    return printable(f"{row.status} (live)" if live.get(row.pipeline) else row.status)
 
 
 def _table(rows: list[Row], live: Mapping[str, bool | None], *, indented: bool) -> str:
