@@ -69,7 +69,7 @@ class MeteredProviders(Providers):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["before", "torn", "after"])
+@pytest.mark.parametrize("mode", [pytest.param("before", marks=pytest.mark.heavy), "torn", "after"])
 def test_no_paid_call_is_made_unannounced_and_none_is_left_open_after_a_crash_at_any_event(
     tmp_path: Path, mode: str
 ) -> None:

@@ -178,7 +178,7 @@ def test_no_more_speakers_are_counted_than_the_user_allows(tmp_path: Path) -> No
     assert len(speakers(diarized(heard, max_speakers=2))) == 2
 
 
-@pytest.mark.parametrize("rounds", [8, pytest.param(12, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("rounds", [4, pytest.param(12, marks=pytest.mark.heavy)])
 def test_the_answer_is_the_same_in_another_process_with_another_number_of_threads(
     tmp_path: Path, rounds: int
 ) -> None:

@@ -90,7 +90,7 @@ def killed(step: int, root: Path, file: Path) -> bool:
 
 
 @pytest.mark.parametrize("before", ["nothing", "a beginning", "files without a log"])
-@pytest.mark.parametrize("kind", ["copy", "handed over"])
+@pytest.mark.parametrize("kind", [pytest.param("copy", marks=pytest.mark.heavy), "handed over"])
 def test_an_import_that_is_killed_anywhere_is_finished_or_undone(tmp_path: Path, before: str, kind: str) -> None:
     """Whatever lies there after that is whole, and the next import gives what an undisturbed one does."""
     source = tmp_path / "source"

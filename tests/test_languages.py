@@ -84,7 +84,7 @@ def test_what_was_found_out_is_said_with_how_sure_it_is() -> None:
     assert language_words({"language": "de"}) == "de (detected)"
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_it_is_found_once_for_all_pieces_and_recorded_and_a_flag_overrides_it(evt: Evt, tmp_path: Path) -> None:
     points = "[evt.transcribers]\nears = evt_ears:make\n"
     folder = packages.install(tmp_path / "site", "evt-ears", points, {"evt_ears.py": EARS})

@@ -42,7 +42,14 @@ def test_the_second_verifier_and_the_shells_agree_with_ours() -> None:
     }
 
 
-@pytest.mark.parametrize("judge", [blind_to_heads, blind_to_nuls, blind_to_names])
+@pytest.mark.parametrize(
+    "judge",
+    [
+        blind_to_heads,
+        pytest.param(blind_to_nuls, marks=pytest.mark.heavy),
+        pytest.param(blind_to_names, marks=pytest.mark.heavy),
+    ],
+)
 def test_a_verifier_that_overlooks_something_is_found_and_the_bytes_are_kept(judge: verifiers.Judge) -> None:
     with pytest.raises(BrokenPromiseError, match="ours says") as broken:
         verifiers.compare(judge, 0, 7, corruptions=7000, shells=0, seed=0)

@@ -171,7 +171,7 @@ TestRecordings = pytest.mark.slow(Recordings.TestCase)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["before", "torn", "after"])
+@pytest.mark.parametrize("mode", [pytest.param("before", marks=pytest.mark.heavy), "torn", "after"])
 def test_a_crash_at_every_event_ends_in_the_same_transcript_and_answers_nothing_twice(
     tmp_path: Path, mode: str
 ) -> None:

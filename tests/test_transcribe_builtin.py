@@ -166,7 +166,7 @@ def test_where_nobody_speaks_there_are_no_words(heard, sound):
     assert heard[sound]["words"] == []
 
 
-@slow
+@pytest.mark.heavy
 def test_a_chunk_has_the_same_words_whatever_was_transcribed_before(transcriber):
     """One worker hears both recordings, in turn."""
     first = transcriber.transcribe(phrase(), {}, Watch())

@@ -181,7 +181,7 @@ def test_equal_chunks_have_equal_answers(tiny):
     assert transcriber.transcribe(JFK, {}, Work()) == transcriber.transcribe(JFK, {}, Work())
 
 
-@slow
+@pytest.mark.heavy
 @with_whisper
 def test_what_it_is_told_goes_before_every_half_minute_and_only_the_end_of_a_long_prompt_counts(tiny):
     transcriber = WhisperTranscriber(str(tiny), cache=tiny.parent)
