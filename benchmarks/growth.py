@@ -67,12 +67,13 @@ def writing(like: Example, size: int) -> dict[str, float]:
     store = Store(str(like.home / "logs"))
     opened: list[float] = []
     begun_s = time.monotonic()
-    while len(opened) < ROUNDS and time.monotonic() - begun_s < AT_MOST_S:
+    writer = None
+    while writer is None or (len(opened) < ROUNDS and time.monotonic() - begun_s < AT_MOST_S):
+        if writer is not None:
+            writer.close()
         before_s = time.perf_counter()
         writer = store.open_writer(like.pipeline, run="01").writer
         opened.append(time.perf_counter() - before_s)
-        if len(opened) < ROUNDS:
-            writer.close()
     spans = []
     for _ in range(APPENDS):
         before_s = time.perf_counter()
