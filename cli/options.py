@@ -83,6 +83,20 @@ _LIMIT_OPTIONS = (
     ),
 )
 
+_BATCH_OPTIONS = (
+    click.option(
+        "-j",
+        "--jobs",
+        metavar="N",
+        help="So many recordings at once (default: one for each core, more where services are waited for).",
+    ),
+    click.option(
+        "--names",
+        multiple=True,
+        help="Names for the speakers in the order in which they first speak (comma or repeat); see `evt speakers`.",
+    ),
+)
+
 
 def stage_options(command: Command) -> Command:
     """Give a command the options that change a result."""
@@ -111,6 +125,13 @@ def variant_options(command: Command) -> Command:
 
 def _name_of(option: Callable[[Any], Any]) -> str:
     return str(option(lambda: None).__click_params__[0].name)
+
+
+def batch_options(command: Command) -> Command:
+    """Give a command the options of those that work on many recordings."""
+    for option in reversed(_BATCH_OPTIONS):
+        command = option(command)
+    return command
 
 
 def limit_options(command: Command) -> Command:

@@ -126,11 +126,10 @@ class Outcome:
     def take_deliveries(self, deliveries: list[Delivery]) -> None:
         """Note what was delivered, and what was in the way."""
         self.deliveries = deliveries
-        self.notes += [
-            f"{delivery.path.name} lies beside a file of yours, which was left as it is"
-            for delivery in deliveries
-            if delivery.beside
-        ]
+        beside = [delivery.path for delivery in deliveries if delivery.beside]
+        if beside:
+            more = f" (and {', '.join(path.suffix for path in beside[1:])})" if beside[1:] else ""
+            self.notes.append(f"{beside[0].name}{more}: another file had the name already, and was left as it is")
 
     def as_json(self) -> dict[str, Any]:
         """Return the outcome for programs."""

@@ -137,6 +137,17 @@ class Store:
         except OSError as error:
             raise LogStorageError(f"The logs in {self.root} can't be listed: {error}.") from error
 
+    def is_empty(self) -> bool:
+        """Say whether there is no log yet; looks no further than to the first one.
+
+        Raises:
+            LogStorageError: the disk can't tell.
+        """
+        try:
+            return next(self._found(""), None) is None
+        except OSError as error:
+            raise LogStorageError(f"The logs in {self.root} can't be listed: {error}.") from error
+
     def _found(self, of: str) -> Iterator[str]:
         for shard in [of] if len(of) == 2 else self._storage.names(self.root):
             for name in self._storage.names(os.path.join(self.root, shard)) if len(shard) <= 2 else ():

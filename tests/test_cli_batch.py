@@ -11,17 +11,15 @@ import select
 import signal
 import struct
 import termios
-import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cli.batching.crew import WORTH_IT
 from pipeline import recordings
 from pipeline.artifacts import file_sha256
+from tests.support.batches import records_of, slow_down, successes, transcripts, wait_until
 from tests.support.cli import Evt
 
 pytestmark = pytest.mark.slow
@@ -35,38 +33,6 @@ def write_all(evt: Evt, count: int = COUNT) -> Path:
     for number in range(count):
         evt.speech(f"in/r{number}.wav", seconds=2.0, seed=number + 1)
     return folder
-
-
-def slow_down(evt: Evt, seconds: float) -> None:
-    delay = f'\n[[delays]]\noperation = "transcription"\nseconds = {seconds}\n'
-    evt.script.write_text(evt.script.read_text() + delay)
-
-
-def records_of(evt: Evt) -> dict[str, list[dict[str, Any]]]:
-    return {
-        path.stem: [*map(json.loads, path.read_bytes().splitlines())] for path in evt.home.glob("logs/*/*.jsonl")
-    }
-
-
-def successes(evt: Evt) -> Counter[tuple[str, str]]:
-    """Return how often each stage of each pipeline succeeded."""
-    return Counter(
-        (pipeline, record["data"]["stage"])
-        for pipeline, records in records_of(evt).items()
-        for record in records
-        if record["type"] == "stage.succeeded"
-    )
-
-
-def wait_until(happened: Any, within_s: float = 60.0) -> None:
-    end_s = time.monotonic() + within_s
-    while not happened():
-        assert time.monotonic() < end_s, "it didn't happen"
-        time.sleep(0.02)
-
-
-def transcripts(evt: Evt) -> set[str]:
-    return {path.name for path in evt.work.glob("*.txt")}
 
 
 ALL = {f"r{number}.txt" for number in range(COUNT)}

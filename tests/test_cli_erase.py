@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import signal
 import sqlite3
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from pipeline.recordings import _TABLE
 from projections.fold import fold, initial_state
 from projections.state import PipelineState
 from tests.support.cli import WORDS, Evt
+from tests.support.dying import is_killed
 from tests.support.shop import write_script
 
 CANARY = "five"
@@ -208,26 +208,4 @@ def erasing(root: Path) -> Erasing:
 
 def killed(step: int, root: Path, pipeline: str) -> bool:
     """Erase in a fork that dies at its n-th change of the disk; False: it did not come so far."""
-    pid = os.fork()
-    if pid == 0:
-        left = step
-
-        def dying(name: str) -> None:
-            real = getattr(os, name)
-
-            def call(*arguments: object, **more: object) -> object:
-                nonlocal left
-                left -= 1
-                if left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return real(*arguments, **more)
-
-            setattr(os, name, call)
-
-        try:
-            for name in ("rename", "unlink", "rmdir", "fdatasync", "fsync"):
-                dying(name)
-            erasing(root).erase(pipeline)
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+    return is_killed(step, lambda: erasing(root).erase(pipeline))

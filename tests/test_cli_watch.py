@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from eventlog.leases import is_open_for_writing
+from tests.support.batches import records_of, slow_down, successes, transcripts, wait_until
 from tests.support.cli import Evt
 
 pytestmark = pytest.mark.slow
@@ -50,38 +48,6 @@ def end(process: subprocess.Popen[str], number: int = signal.SIGINT) -> tuple[st
 
 def once(evt: Evt, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     return evt("watch", "in", "--once", *SETTLE, *arguments, *evt.engines, code=code)
-
-
-def wait_until(happened: Callable[[], Any], within_s: float = 60.0) -> None:
-    end_s = time.monotonic() + within_s
-    while not happened():
-        assert time.monotonic() < end_s, "it didn't happen"
-        time.sleep(0.02)
-
-
-def transcripts(evt: Evt) -> set[str]:
-    return {path.name for path in evt.work.glob("*.txt")}
-
-
-def records_of(evt: Evt) -> dict[str, list[dict[str, Any]]]:
-    return {
-        path.stem: [*map(json.loads, path.read_bytes().splitlines())] for path in evt.home.glob("logs/*/*.jsonl")
-    }
-
-
-def successes(evt: Evt) -> Counter[tuple[str, str]]:
-    """Return how often each stage of each pipeline succeeded."""
-    return Counter(
-        (pipeline, record["data"]["stage"])
-        for pipeline, records in records_of(evt).items()
-        for record in records
-        if record["type"] == "stage.succeeded"
-    )
-
-
-def slow_down(evt: Evt, seconds: float) -> None:
-    delay = f'\n[[delays]]\noperation = "transcription"\nseconds = {seconds}\n'
-    evt.script.write_text(evt.script.read_text() + delay)
 
 
 def test_a_file_that_is_written_in_pieces_is_taken_once_when_it_is_whole(evt: Evt, inbox: Path) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import tempfile
 import time
 from pathlib import Path
@@ -21,9 +19,9 @@ from pipeline.home import Home
 from pipeline.importing import Importing
 from pipeline.recorder import Recorder
 from projections.events import ArtifactRef, PipelineCreated, RunFinished, SpeakersNamed
+from tests.support.dying import is_killed
 
 PIPELINE = "0123456789abcdef"
-CHANGES = ("rename", "unlink", "fsync", "fdatasync", "mkdir", "rmdir", "link", "ftruncate")
 
 
 def make(root: Path, contents: list[bytes], *, finished: bool = False) -> None:
@@ -64,29 +62,7 @@ def content(root: Path) -> dict[str, bytes]:
 
 def killed(step: int, root: Path, file: Path) -> bool:
     """Import in a fork that dies at its n-th change of the disk; False: it did not come so far."""
-    pid = os.fork()
-    if pid == 0:
-        left = step
-
-        def dying(name: str) -> None:
-            real = getattr(os, name)
-
-            def call(*arguments: object, **more: object) -> object:
-                nonlocal left
-                left -= 1
-                if left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return real(*arguments, **more)
-
-            setattr(os, name, call)
-
-        try:
-            for name in CHANGES:
-                dying(name)
-            importing(root).import_(file, Limits(), time.monotonic)
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+    return is_killed(step, lambda: importing(root).import_(file, Limits(), time.monotonic))
 
 
 @pytest.mark.parametrize("before", ["nothing", "a beginning", "files without a log"])

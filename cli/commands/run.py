@@ -14,10 +14,9 @@ from cli.batching.sources import listed
 from cli.batching.work import BatchWork
 from cli.exit_codes import INTERRUPTED, TERMINATED, worst
 from cli.home import require_usable
-from cli.options import limit_options, named_from, stage_options
+from cli.options import batch_options, limit_options, named_from, stage_options
 from cli.output import say
 from cli.render import json_line, printable
-from cli.retention import keep_retention
 from cli.settings import Settings, load_settings
 from cli.to_stdout import Output, output_of
 from cli.wiring import open_store, settle_import, workshop_of
@@ -42,17 +41,7 @@ from projections.options import Named
 )
 @stage_options
 @limit_options
-@click.option(
-    "-j",
-    "--jobs",
-    metavar="N",
-    help="So many recordings at once (default: one for each core, more where services are waited for).",
-)
-@click.option(
-    "--names",
-    multiple=True,
-    help="Names for the speakers in the order in which they first speak (comma or repeat); see `evt speakers`.",
-)
+@batch_options
 @click.option(
     "-o",
     "--output-dir",
@@ -106,10 +95,13 @@ def _carry_out(
     work = _work(obj, settings, wishes, written, flags)
     output.require_one(len(work.roll.entries) + len(work.roll.refusals))
     work.as_json = as_json or output.is_stdout
-    is_first = not work.shop.store.pipelines()
+    is_first = work.shop.store.is_empty()
     may_ask = settings.limits.in_doubt in {AUTO, ASK} and not as_json
     received = work.carry_out(verbose=obj["verbose"], may_ask=may_ask, notes=settings.ignored)
-    keep_retention(settings, work.shop, quiet=obj["quiet"])
+    if settings.retention is not None:
+        from cli.retention import keep_retention
+
+        keep_retention(settings, work.shop, quiet=obj["quiet"])
     output.write()
     if as_json:
         say(json_line(work.ordered_reports()))

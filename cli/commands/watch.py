@@ -14,7 +14,7 @@ from cli.batching.roll import Roll
 from cli.errors import SettingsError
 from cli.exit_codes import INTERRUPTED, TERMINATED
 from cli.home import require_usable
-from cli.options import lasting_options, limit_options, named_from
+from cli.options import batch_options, lasting_options, limit_options, named_from
 from cli.render import printable
 from cli.retention import keep_retention
 from cli.settings import Settings, load_settings
@@ -40,17 +40,7 @@ _LOOK_MIN_S, _LOOK_MAX_S = 0.05, 5.0
 @click.argument("folders", nargs=-1, required=True, metavar="FOLDER...")
 @lasting_options
 @limit_options
-@click.option(
-    "-j",
-    "--jobs",
-    metavar="N",
-    help="So many recordings at once (default: one for each core, more where services are waited for).",
-)
-@click.option(
-    "--names",
-    multiple=True,
-    help="Names for the speakers in the order in which they first speak (comma or repeat); see `evt speakers`.",
-)
+@batch_options
 @click.option("-o", "--output-dir", type=click.Path(), help="Folder for the transcripts (default: this folder).")
 @click.option(
     "--settle",
