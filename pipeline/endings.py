@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pipeline.errors import BlockedError, DecisionNeededError
 from pipeline.look import Look
 from pipeline.runner import RunResult
+from projections.decisions import RUN
 from projections.paying import IN_DOUBT_REMEDY
 from projections.plan import StagePlan
 
@@ -39,9 +40,9 @@ def is_in_doubt(steps: Iterable[StagePlan]) -> bool:
 
 
 def causes(result: RunResult) -> str:
-    """Return why a run failed."""
+    """Return why a run failed: what stages said, else why a stage that ran in it already would have to run again."""
     found = "; ".join(f"{stage}: {error.message.rstrip('.')}" for stage, error in result.failures.items())
-    return f"{found or 'a stage failed'}."
+    return f"{found or reasons(step for step in result.plan.stages if step.decision == RUN)}."
 
 
 def is_of_the_recording(result: RunResult) -> bool:

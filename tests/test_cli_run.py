@@ -8,6 +8,8 @@ import shutil
 import pytest
 
 from tests.support.cli import Evt
+from tests.support.openai_server import OpenAIServer
+from tests.support.service import Request, Response
 
 pytestmark = pytest.mark.slow
 
@@ -281,3 +283,26 @@ def test_a_log_that_is_taken_away_stops_its_own_recording_only(evt: Evt) -> None
     assert process.returncode == 1
     assert (evt.work / "second.txt").exists()
     assert not (evt.work / "first.txt").exists()
+
+
+class Removing(OpenAIServer):
+    """Takes the turns away while the words are waited for."""
+
+    def __init__(self, evt: Evt) -> None:
+        super().__init__()
+        self.evt = evt
+
+    def answer(self, request: Request) -> Response:
+        for turns in self.evt.home.glob("artifacts/*/*/diarization/1/turns.json"):
+            turns.unlink()
+        return super().answer(request)
+
+
+def test_a_run_that_loses_a_file_of_a_finished_stage_names_the_stage_and_the_file(evt: Evt) -> None:
+    evt.speech()
+    with Removing(evt) as server:
+        wanted = ["--transcriber", "openai", "--model", "gpt-4o-transcribe"]
+        service = {"OPENAI_API_KEY": "sk-0123456789", "OPENAI_BASE_URL": server.base_url}
+        said = evt("run", "talk.wav", *evt.engines, *wanted, code=1, **service).stderr
+    assert "diarization: diarization/1/turns.json is gone and needed." in said
+    assert f"`evt run {evt.log().stem}` goes on" in said
