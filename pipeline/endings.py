@@ -40,7 +40,7 @@ def is_in_doubt(steps: Iterable[StagePlan]) -> bool:
 
 
 def causes(result: RunResult) -> str:
-    """Return why a run failed: what stages said, else why a stage that ran in it already would have to run again."""
+    """Return why a run failed: what stages said, else why one that has run in it would have to run again."""
     found = "; ".join(f"{stage}: {error.message.rstrip('.')}" for stage, error in result.failures.items())
     return f"{found or reasons(step for step in result.plan.stages if step.decision == RUN)}."
 
