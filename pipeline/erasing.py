@@ -23,11 +23,13 @@ from pipeline.recordings import forget_digest, name_of
 from pipeline.removing import files_ending, folder_of, lying, opened, remove, remove_folder
 from projections.events import PipelineErased, PipelineUnerased
 from projections.fold import fold, initial_state
-from projections.graph import EXPORT
+from projections.graph import EXPORT, MERGE
 from projections.state import PipelineState
 
 _HEADS = ".head-"
 """Heads that were set aside hold a number and a hash, and stay."""
+_TELLING_BYTES = 16
+"""Shorter exports say nothing of one recording: a format without entries is an empty line."""
 
 
 @frozen
@@ -154,14 +156,41 @@ class Erasing:
         yield from (item.path for item in files_ending(folder, ".tmp", 0) if item.path.startswith(f"{pipeline}."))
 
     def _deliveries(self, state: PipelineState) -> Iterator[Path]:
-        """Yield the regular files in known folders whose content is that of an export, to the last byte."""
+        """Yield the regular files in known folders whose content is that of an export, to the last byte.
+
+        Exports without a word look alike for all recordings, so those count under names of this recording only.
+        """
         exports = {ref.sha256: ref.size_bytes for tried in state.attempts.get(EXPORT, ()) for ref in tried.outputs}
-        sizes = set(exports.values())
+        telling, sizes = _telling(state), set(exports.values())
         for folder in dict.fromkeys(_real(path) for path in (*self.folders, *_folders(state))):
             for path in _files(folder, sizes):
                 with suppress(OSError):
-                    if file_sha256(path) in exports:
+                    digest = file_sha256(path)
+                    if digest in telling or (digest in exports and _is_named_after(path, state)):
                         yield path
+
+
+def _telling(state: PipelineState) -> set[str]:
+    """Return the digests of exports that hold words, so that no other recording has the same."""
+    wordless = {
+        ref.sha256
+        for tried in state.attempts.get(MERGE, ())
+        if not tried.metadata.get("words")
+        for ref in tried.outputs
+    }
+    return {
+        ref.sha256
+        for tried in state.attempts.get(EXPORT, ())
+        if tried.started.inputs.get(MERGE) not in wordless
+        for ref in tried.outputs
+        if ref.size_bytes >= _TELLING_BYTES
+    }
+
+
+def _is_named_after(path: Path, state: PipelineState) -> bool:
+    """Say whether a file has a name that deliveries of this recording have."""
+    stems = tuple(f"{Path(name_of(name)).stem}." for name in state.names)
+    return path.name.startswith(stems) or f"-{state.pipeline_id[:8]}." in path.name
 
 
 def _folders(state: PipelineState) -> Iterator[Path]:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import sqlite3
+import wave
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,23 @@ def test_transcripts_that_are_as_evt_wrote_them_go_and_others_stay(evt: Evt) -> 
     assert gone == {"talk.txt", "talk.vtt", "talk.json", "talk.rttm", "renamed.vtt"}
     assert sorted(path.name for path in evt.work.rglob("*.*")) == ["talk.srt", "talk.wav"]
     assert any("bundles, backups" in note for note in report["notes"])
+
+
+def test_a_transcript_without_words_takes_no_file_of_another_name_with_it(evt: Evt) -> None:
+    """What two silent recordings leave is the same, and an empty line may be anybody's."""
+    for seconds, name in ((1, "quiet.wav"), (2, "quiet2.wav")):
+        with wave.open(str(evt.work / name), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(16000)
+            file.writeframes(bytes(32000 * seconds))
+    evt("run", "quiet.wav", "quiet2.wav", "--diarizer", "builtin", "--transcriber", "builtin", "-o", "out")
+    (evt.work / "out" / "mine").write_text("\n")
+    before = {path.name for path in (evt.work / "out").iterdir()}
+    evt("erase", "quiet.wav", "--yes", "-o", "out")
+    assert before - {path.name for path in (evt.work / "out").iterdir()} == {
+        f"quiet.{suffix}" for suffix in ("json", "rttm", "srt", "txt", "vtt")
+    }
 
 
 def test_what_remembers_the_recording_forgets_it(evt: Evt) -> None:
