@@ -78,6 +78,7 @@ class Bundling:
         with new_file(target) as made, ExitStack() as held, ExitStack() as undo:
             taken = [self._take(pipeline, target, held, undo, copy=copy) for pipeline in pipelines]
             manifest = Manifest(self.evt_version, tuple(item.member for item in taken))
+            undo.callback(os.truncate, made, 0)  # a full disk gets room to take back what was handed over
             _write(made, manifest, [source for item in taken for source in item.sources])
             give_name(made, target)
             undo.pop_all()

@@ -19,9 +19,11 @@ _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK
 @contextmanager
 def new_file(target: Path) -> Iterator[Path]:
     """Give a locked file to be filled, beside the place where it shall be; what is left of it at the end goes."""
-    made = target.with_name(f".{target.name}.evt-tmp")
     fd = -1
     try:
+        if not target.name:
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        made = target.with_name(f".{target.name}.evt-tmp")
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, "there is something of that name")
         fd = _locked(made)

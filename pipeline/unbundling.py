@@ -96,7 +96,9 @@ def _opened(bundle: Path) -> int:
     fd = os.open(bundle, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise OSError(errno.EINVAL, "not a regular file", str(bundle))
+        raise OSError(
+            errno.EINVAL, "not a regular file; what comes through a pipe must be put into one first", str(bundle)
+        )
     return fd
 
 

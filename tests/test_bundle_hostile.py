@@ -361,6 +361,7 @@ def test_a_bundle_that_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     (evt.work / "folder").mkdir()
     for name in ("fifo", "folder", "nothing"):
         assert evt("import", name, code=3).stderr.startswith("evt: The bundle can't be imported")
+    assert "isn't read from stdin" in evt("import", "-", code=2).stderr
 
 
 def test_the_command_refuses_it_too(real: Path, files: tuple[str, Files], tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -13,7 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from eventlog.storage import LogFile, PosixStorage
 from eventlog.store import Store
+from pipeline.bundling import Bundling
+from pipeline.errors import BundleError
+from pipeline.home import Home
 from projections.fold import fold, initial_state
 from projections.state import PipelineState
 from tests.support.bundles import files_of, packed, taken_apart
@@ -156,6 +162,15 @@ def test_nothing_of_anybody_is_overwritten(finished: Evt) -> None:
     assert sorted(path.name for path in finished.work.iterdir() if "evt-tmp" in path.name) == []
 
 
+@pytest.mark.parametrize("target", [".", "/", "..", "", "folder", "no/such/b", "talk.wav/b"])
+def test_what_can_be_no_new_file_is_refused(finished: Evt, target: str) -> None:
+    (finished.work / "folder").mkdir()
+    before = sorted(finished.work.rglob("*"))
+    assert "can't be made" in finished("bundle", "talk.wav", "-o", target, code=3).stderr
+    assert "isn't written to stdout" in finished("bundle", "talk.wav", "-o", "-", code=2).stderr
+    assert sorted(finished.work.rglob("*")) == before
+
+
 def test_a_lost_log_comes_back_from_a_bundle(finished: Evt) -> None:
     before = content(finished.home)
     finished("bundle", "talk.wav", "-o", "b")
@@ -246,6 +261,43 @@ def test_a_bundle_that_cannot_be_written_hands_nothing_over(unfinished: Evt) -> 
     assert "pipeline.handed_over" in unfinished.types()
     assert list(unfinished.work.glob("*b")) == []
     unfinished("bundle", "talk.wav", "-o", "b")
+
+
+class SmallDisk(PosixStorage):
+    """A disk on which a log has no room left as long as a file that is being made takes it."""
+
+    def __init__(self, made: Path) -> None:
+        self.made = made
+
+    def open_log(self, path: str, *, create: bool) -> LogFile:
+        file = super().open_log(path, create=create)
+        append = file.append
+
+        def short(data: bytes) -> int:
+            if self.made.stat().st_size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return append(data)
+
+        file.append = short  # type: ignore[method-assign] # the wrapped file is this one's own
+        return file
+
+
+def test_what_a_bundle_took_of_a_full_disk_is_given_back_before_the_log_says_that_it_goes_on(
+    unfinished: Evt,
+) -> None:
+    storage = SmallDisk(unfinished.work / ".b.evt-tmp")
+    store = Store(str(unfinished.home / "logs"), storage=storage)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(BundleError, match="Nothing was handed over"):
+            Bundling(Home(unfinished.home), store, "anna", "0.1.0", lambda: "run9").bundle(
+                store.pipelines(), unfinished.work / "b", copy=False
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "pipeline.handed_over" in unfinished.types()
+    assert state_of(unfinished.home).handed_over is None
 
 
 def test_a_copy_of_an_unfinished_pipeline_is_only_read(unfinished: Evt) -> None:

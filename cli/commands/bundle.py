@@ -15,6 +15,7 @@ from cli.lookup import find_pipeline
 from cli.output import say
 from cli.render import count, json_line, printable, shown_name, size
 from cli.system import allow_many_files
+from cli.to_stdout import STDOUT
 from cli.wiring import identity, new_run_id, open_store
 from eventlog.store import Store
 from pipeline.bundling import COPY, HANDED_OVER, Bundled, Bundling
@@ -42,6 +43,8 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], output: str, cop
       evt bundle talk.wav -o talk.evtbundle
       evt bundle 4f2a 91c0 -o for-anna.evtbundle --copy
     """
+    if output == STDOUT:
+        raise click.UsageError("A bundle isn't written to stdout. Name a new file, as in: -o talk.evtbundle")
     home, _ = load_home(obj["home"])
     store = open_store(home, unsafe_fs=obj["unsafe_fs"])
     found = [find_pipeline(written, store, home) for written in pipelines]

@@ -20,6 +20,8 @@ from pipeline.bundles import Limits
 from pipeline.importing import Imported, Importing
 from pipeline.incoming import EXTENDED, NEW, NOTHING
 
+STDIN = "-"
+
 _OUTCOMES = {NEW: "imported", EXTENDED: "brought up to the state in the bundle", NOTHING: "was here already"}
 
 
@@ -43,6 +45,8 @@ def command(obj: dict[str, Any], /, bundle: str, as_json: bool) -> int:
       evt import talk.evtbundle
       evt --home /tmp/look import from-anna.evtbundle
     """
+    if bundle == STDIN:
+        raise click.UsageError("A bundle isn't read from stdin. Put it into a file: evt import talk.evtbundle")
     home, _ = load_home(obj["home"])
     require_usable(home, unsafe_fs=obj["unsafe_fs"])
     store = open_store(home, unsafe_fs=obj["unsafe_fs"])
