@@ -34,6 +34,9 @@ STOPPED, INTERRUPTED, FAILURE, HEAD_OLD = "stopped", "interrupted", "failed", "h
 RANKS = (GONE, DAMAGED_LOG, SHORT, UNREADABLE, NEWER, COPY, DECIDE, STOPPED, INTERRUPTED, FAILURE, HEAD_OLD)
 """Kinds of findings; the first are the most urgent."""
 
+_OPEN = frozenset({"needs_decision", "waiting", "unfinished", "interrupted", "failed"})
+"""Statuses that want something of somebody; of a copy, which goes on where it came from, nothing is wanted here."""
+
 _CODES = {
     **dict.fromkeys((GONE, DAMAGED_LOG, SHORT, NEWER), DAMAGED),
     UNREADABLE: FAILED,
@@ -101,14 +104,15 @@ def check_up(home: Home, store: Store, who: Identity) -> Checkup:
     strangers = {Path(copy.path).name.removesuffix(LOG) for copy in copied}
     rows = [row for row in look_at_all(home).rows if row.pipeline not in strangers]
     holders = _holders(home, found)
+    open_ = [row for row in rows if row.status in _OPEN and not store.is_copy(row.pipeline)]
     findings = [
         *_bad_logs(rows, store),
         *_newer({row.pipeline: row.newer for row in rows if row.newer is not None}),
         *_copies(copied, store),
-        *_undecided(rows),
-        *_dead(rows, holders, store, who),
+        *_undecided(open_),
+        *_dead(open_, holders, store, who),
         *_stopped(holders),
-        *_failed(rows),
+        *_failed(open_),
         *_old_heads(rows, found, store),
     ]
     statuses = [row.status for row in rows]

@@ -214,6 +214,13 @@ def test_who_holds_a_log_is_named_and_a_stopped_process_is_told_from_one_that_wo
         assert f"kill -CONT {process.pid}" in only(evt, 0)["remedy"]
 
 
+@pytest.mark.parametrize("outcome", [None, "interrupted", "failed", "needs_decision"])
+def test_a_copy_of_a_pipeline_that_goes_on_elsewhere_wants_nothing_here(evt: Evt, outcome: str | None) -> None:
+    put(evt, [*begun(), *([ev.RunFinished(outcome, 1.0)] if outcome else [])])
+    place(evt.home / "logs", f"{ID}.copy", b"")
+    assert findings(evt, 0) == []
+
+
 def test_a_pipeline_that_waits_for_a_decision_gives_5_and_the_command(evt: Evt) -> None:
     put(evt, [*begun(), ev.RunFinished("needs_decision", 1.0)])
     assert f"evt plan {ID}" in only(evt, 5)["remedy"]
