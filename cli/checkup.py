@@ -102,7 +102,7 @@ def check_up(home: Home, store: Store, who: Identity) -> Checkup:
     found = list(folders(str(home.logs)))
     copied = list(copies(str(home.logs), found))
     strangers = {Path(copy.path).name.removesuffix(LOG) for copy in copied}
-    rows = [row for row in look_at_all(home).rows if row.pipeline not in strangers]
+    rows = [row for row in look_at_all(home, remembers=False).rows if row.pipeline not in strangers]
     holders = _holders(home, found)
     open_ = [row for row in rows if row.status in _OPEN and not store.is_copy(row.pipeline)]
     findings = [

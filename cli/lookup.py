@@ -77,9 +77,9 @@ def known_pipelines(store: Store, home: Home) -> list[str]:
     return sorted({*store.pipelines(), *filter(is_name, {*home.pipelines_with_files(), *left})})
 
 
-def look_at_all(home: Home) -> Listing:
-    """Return all pipelines, those that lost their logs among them."""
-    return Listing(home.logs, home.index, list(home.pipelines_with_files()))
+def look_at_all(home: Home, *, remembers: bool = True) -> Listing:
+    """Return all pipelines, those that lost their logs among them; without `remembers` nothing is written."""
+    return Listing(home.logs, home.index, list(home.pipelines_with_files()), remembers=remembers)
 
 
 def _pipeline_of(path: Path, known: list[str], store: Store, home: Home) -> str:

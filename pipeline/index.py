@@ -42,15 +42,21 @@ _PASSING = frozenset(
 Row = tuple[Any, ...]
 
 
-def read(index: Path, query: str, parameters: Sequence[Row] = ((),)) -> list[Row]:
+def read(index: Path, query: str, parameters: Sequence[Row] = ((),), *, changes: bool = True) -> list[Row]:
     """Return what a query finds, for one set of parameters after the other; texts are bytes.
+
+    Args:
+        index: where it is.
+        query: what is looked for.
+        parameters: for the query.
+        changes: a database that is damaged may be removed, and one of a killed process mended.
 
     Returns:
         Nothing where there is no database, no such table, or no way to read it just now.
     """
     if not _is_file(index):
         return []
-    with _forgiving(index), closing(_connect(index)) as database:
+    with _forgiving(index, removes=changes), closing(_connect(index, "rw" if changes else "ro")) as database:
         return [row for values in parameters for row in database.execute(query, values)]
     return []
 
@@ -81,9 +87,9 @@ def write(index: Path, schema: str, statements: Iterable[tuple[str, Sequence[Row
             return
 
 
-def _connect(index: Path) -> sqlite3.Connection:
+def _connect(index: Path, mode: str = "rw") -> sqlite3.Connection:
     database = sqlite3.connect(
-        f"{index.absolute().as_uri()}?mode=rw", uri=True, timeout=WAIT_S, isolation_level=None
+        f"{index.absolute().as_uri()}?mode={mode}", uri=True, timeout=WAIT_S, isolation_level=None
     )
     # No damage can then make a text that isn't one.
     database.text_factory = bytes
@@ -91,7 +97,7 @@ def _connect(index: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def _forgiving(index: Path) -> Iterator[None]:
+def _forgiving(index: Path, *, removes: bool = True) -> Iterator[None]:
     """Pass over everything that a database or a disk may say; remove a damaged one.
 
     Its journal is left: SQLite removes one that has no database, and another process may be using it.
@@ -102,7 +108,7 @@ def _forgiving(index: Path) -> Iterator[None]:
         if isinstance(error, sqlite3.ProgrammingError):
             raise  # a defect of ours
         kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without what SQLite adds to it
-        if kind not in _PASSING and not str(error).startswith("no such table"):
+        if removes and kind not in _PASSING and not str(error).startswith("no such table"):
             with suppress(OSError):
                 index.unlink()
     except (OSError, OverflowError):

@@ -73,20 +73,27 @@ class Listing:
         index: where the database is, or shall be; it need not be usable.
         others: names of what may be pipelines that lost their logs.
         now_s: tells the time, and so which files may still change without a new time stamp.
+        remembers: what was read is kept in the index; otherwise nothing is changed, whatever state it is in.
 
     Raises:
         LogStorageError: the logs can't be listed.
     """
 
     def __init__(
-        self, logs: Path, index: Path, others: Iterable[str] = (), now_s: Callable[[], float] = time.time
+        self,
+        logs: Path,
+        index: Path,
+        others: Iterable[str] = (),
+        now_s: Callable[[], float] = time.time,
+        *,
+        remembers: bool = True,
     ) -> None:
-        self._logs, self._index = logs, index
+        self._logs, self._index, self._remembers = logs, index, remembers
         self._fresh: dict[str, Details] = {}
         self._unchanged: dict[str, Kept] = {}
         self.rows: list[Row] = []
         code, begun_s = _code(), now_s()
-        kept, changed = kept_folders(index), []
+        kept, changed = kept_folders(index, changes=remembers), []
         for folder in folders(str(logs)):
             old = kept.pop(folder.name, None)
             if old is not None and old.seen == seen_by(code, folder.files):
@@ -119,7 +126,7 @@ class Listing:
             for name, kept in self._unchanged.items()
             if wanted and any(row.pipeline in wanted for row in kept.rows)
         }
-        for details in kept_details(self._index, seen).values():
+        for details in kept_details(self._index, seen, changes=self._remembers).values():
             found |= {pipeline: details[pipeline] for pipeline in wanted & details.keys()}
         return found | {pipeline: self._read(pipeline)[1] for pipeline in wanted - found.keys()}
 
@@ -128,7 +135,7 @@ class Listing:
     ) -> None:
         from pipeline.renewal import Renewal
 
-        renewal = Renewal(self._logs, self._index, code, begun_s)
+        renewal = Renewal(self._logs, self._index, code, begun_s, remembers=self._remembers)
         for folder, old in changed:
             renewal.renew(folder, old)
         renewal.finish(gone)
@@ -184,21 +191,24 @@ REPLACE = "INSERT OR REPLACE INTO folders VALUES (?, ?, ?, ?, ?, ?)"
 """The two sums are over `seen` and what they are named after. Details stand last, where a query skips them."""
 
 
-def kept_folders(index: Path) -> dict[str, Kept]:
+def kept_folders(index: Path, *, changes: bool = True) -> dict[str, Kept]:
     """Return what the index holds that is whole, by the folder's name."""
+    query = "SELECT name, seen, columns_sum, columns FROM folders"
     return {
         os.fsdecode(name): Kept(seen, columns)
-        for name, seen, kept, columns in read(index, "SELECT name, seen, columns_sum, columns FROM folders")
+        for name, seen, kept, columns in read(index, query, changes=changes)
         if isinstance(name, bytes) and is_whole(kept, seen, columns)
     }
 
 
-def kept_details(index: Path, seen: Mapping[str, bytes]) -> dict[str, dict[str, Details]]:
+def kept_details(index: Path, seen: Mapping[str, bytes], *, changes: bool = True) -> dict[str, dict[str, Details]]:
     """Return the details of pipelines that belong to just these files, by the folder's name and the pipeline's."""
     query = "SELECT name, seen, details_sum, details FROM folders WHERE name = ?"
     return {
         os.fsdecode(name): orjson.loads(details)
-        for name, found, kept, details in read(index, query, [(os.fsencode(name),) for name in seen])
+        for name, found, kept, details in read(
+            index, query, [(os.fsencode(name),) for name in seen], changes=changes
+        )
         if isinstance(name, bytes) and is_whole(kept, found, details) and seen.get(os.fsdecode(name)) == found
     }
 

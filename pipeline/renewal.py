@@ -41,15 +41,16 @@ class Renewal:
         index: where the database is, or shall be.
         code: see `listing.seen_by`.
         begun_s: the time before the first file was looked at.
+        remembers: see `listing.Listing`.
 
     Attributes:
         lines: of the pipelines in these folders, by id.
     """
 
-    def __init__(self, logs: Path, index: Path, code: str, begun_s: float) -> None:
+    def __init__(self, logs: Path, index: Path, code: str, begun_s: float, *, remembers: bool = True) -> None:
         self.lines: dict[str, Line] = {}
         self._store = Store(str(logs))
-        self._index, self._code = index, code
+        self._index, self._code, self._remembers = index, code, remembers
         self._settled_ns = int((begun_s - RACY_S) * 1e9)
         self._to_write: list[tuple[Any, ...]] = []
         self._written_s = time.monotonic()
@@ -73,6 +74,8 @@ class Renewal:
                 lines.append(line)
             else:
                 passing.update(file.name for file in files)
+        if not self._remembers:
+            return
         seen = listing.seen_by(self._code, [file for file in folder.files if file[0] not in passing])
         if seen and (old is None or seen != old.seen):
             self._keep(folder.name, seen, lines)
@@ -80,7 +83,7 @@ class Renewal:
     def finish(self, gone: Iterable[str] = ()) -> None:
         """Remember what was read, and forget folders that are gone."""
         names = [(os.fsencode(name),) for name in gone]
-        if self._to_write or names:
+        if self._remembers and (self._to_write or names):
             deletion = ("DELETE FROM folders WHERE name = ?", names)
             write(self._index, listing.SCHEMA, [deletion, (listing.REPLACE, self._to_write)])
         self._to_write, self._written_s = [], time.monotonic()
@@ -88,7 +91,8 @@ class Renewal:
     def _known(self, name: str, old: Kept) -> dict[str, Line]:
         """Return the lines that the index holds whole, with the files that they belong to."""
         files = Folder(name, old.files(self._code)).pipelines()
-        details = listing.kept_details(self._index, {name: old.seen}).get(name, {}) if files else {}
+        wanted = {name: old.seen} if files else {}
+        details = listing.kept_details(self._index, wanted, changes=self._remembers).get(name, {})
         return {
             row.pipeline: Line(files[row.pipeline], row, details[row.pipeline])
             for row in (old.rows if details else ())

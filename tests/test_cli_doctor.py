@@ -286,6 +286,30 @@ def test_a_folder_of_syncthing_is_known_by_what_lies_in_it(tmp_path: Path) -> No
     assert synced_by(tmp_path / "evt") == "Syncthing"
 
 
+@pytest.mark.parametrize("index", [None, b"", b"no database" * 1000, "fifo", "folder"])
+def test_nothing_is_written_whatever_state_the_home_is_in(evt: Evt, index: bytes | str | None) -> None:
+    put(evt, finished())
+    put(evt, begun(), "5f2a0123456789ab").unlink()
+    put(evt, finished(), "6f2a0123456789ab").write_bytes(b"{}\n")
+    (evt.home / "importing").mkdir()
+    path = evt.home / "index.sqlite"
+    if isinstance(index, bytes):
+        path.write_bytes(index)
+    elif index is not None:
+        os.mkfifo(path) if index == "fifo" else path.mkdir()
+
+    def everything() -> list[tuple[str, Any]]:
+        return sorted((str(path), os.lstat(path)[:9]) for path in [evt.home, *evt.home.rglob("*")])
+
+    before = everything()
+    evt("doctor", code=4)
+    evt("doctor", "--json", "--full", code=4)
+    # Access times aside: reading may change those.
+    assert [(name, (*found[:7], found[8])) for name, found in everything()] == [
+        (name, (*found[:7], found[8])) for name, found in before
+    ]
+
+
 def test_keys_are_said_to_be_there_and_never_shown_not_even_in_part(evt: Evt) -> None:
     key = "sk-canary-0123456789"
     for form in ((), ("--json",)):
