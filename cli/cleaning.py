@@ -142,7 +142,7 @@ def as_json(found: Survey, done: Sequence[Done]) -> dict[str, Any]:
         "pipelines": [_offer(offer, went.get(offer.pipeline)) for offer in found.offers],
         "temporary": _amounts(found.temporary),
         "total": _amounts(found.candidates),
-        "cost": _costs(found.cost),
+        "cost": costs_as_json(found.cost),
         "unpriced": found.unpriced,
         "removed": {
             "files": sum(item.files for item in done),
@@ -161,7 +161,7 @@ def _offer(offer: Offer, done: Done | None) -> dict[str, Any]:
         "name": shown_name(offer.name),
         **_amounts(offer.candidates),
         "kinds": {kind: _amounts([i for i in offer.candidates if i.kind == kind]) for kind in sorted(kinds)},
-        "cost": _costs(offer.cost),
+        "cost": costs_as_json(offer.cost),
         "removed": {"files": done.files, "size_bytes": done.size_bytes} if done else None,
         "spared": done.spared if done else None,
     }
@@ -172,7 +172,8 @@ def _amounts(items: Sequence[Candidate]) -> dict[str, int]:
     return {"files": sum(item.files for item in found), "size_bytes": free_bytes(found)}
 
 
-def _costs(cost: Sequence[Sums]) -> list[dict[str, Any]]:
+def costs_as_json(cost: Sequence[Sums]) -> list[dict[str, Any]]:
+    """Return what something cost, for programs."""
     return [
         {"currency": sums.currency, "amount": str(sums.paid.amount) if sums.paid else None, "calls": sums.calls}
         for sums in cost

@@ -23,6 +23,8 @@ _EXIT_CODES = {
     "BundleError": REFUSED,
     "ReadOnlyLogError": REFUSED,
     "DecisionNeededError": DECISION,
+    "LogPurgedError": DECISION,
+    "PurgedError": DECISION,
     "UnsettledError": DECISION,
     "NotFinishedError": REFUSED,
     "PageRefusedError": REFUSED,

@@ -14,6 +14,7 @@ from projections.ids import number_of
 
 if TYPE_CHECKING:
     from eventlog.store import Store
+    from pipeline.tombstones import Tombstone
 
 
 def find_pipeline(written: str, store: Store, home: Home) -> str:
@@ -21,6 +22,7 @@ def find_pipeline(written: str, store: Store, home: Home) -> str:
 
     Raises:
         UnknownPipelineError: none or several are.
+        PurgedError: it was purged.
         LogGoneError: its log is gone.
     """
     found = find_known(written, store, home)
@@ -58,7 +60,30 @@ def find_known(written: str, store: Store, home: Home) -> str:
     ]
     if len(candidates) == 1:
         return candidates[0]
+    if not candidates and (purged := find_purged(written, store, home)) is not None:
+        _refuse_purged(purged.pipeline, store)
     raise _unknown(written, candidates, home)
+
+
+def find_purged(written: str, store: Store, home: Home) -> Tombstone | None:
+    """Return the tombstone of the purged pipeline that is meant; None where none is, or several are."""
+    from pipeline.recordings import identify, pipeline_id_of
+    from pipeline.tombstones import tombstone_of
+
+    if os.path.isfile(written):
+        return tombstone_of(store, pipeline_id_of(identify(Path(written), home.index), store))
+    found = [stone for name in store.tombstones() if (stone := tombstone_of(store, name)) is not None]
+    meant = [stone for stone in found if stone.pipeline == written]
+    meant = meant or [stone for stone in found if _is_short_for(written, stone.pipeline)]
+    meant = meant or [stone for stone in found if stone.name is not None and shown_name(stone.name) == written]
+    return meant[0] if len(meant) == 1 else None
+
+
+def _refuse_purged(pipeline: str, store: Store) -> None:
+    from pipeline.tombstones import refusal
+
+    if (error := refusal(store, pipeline)) is not None:
+        raise error
 
 
 def _is_short_for(written: str, pipeline: str) -> bool:
@@ -74,7 +99,9 @@ def known_pipelines(store: Store, home: Home) -> list[str]:
     from eventlog.record import is_name
 
     left = {path.stem for path in home.logs.glob("*/*.head") if path.name[:2] == path.parent.name}
-    return sorted({*store.pipelines(), *filter(is_name, {*home.pipelines_with_files(), *left})})
+    logs = set(store.pipelines())
+    others = {name for name in filter(is_name, {*home.pipelines_with_files(), *left}) if name not in logs}
+    return sorted({*logs, *(name for name in others if store.tombstone(name) is None)})
 
 
 def look_at_all(home: Home, *, remembers: bool = True) -> Listing:
@@ -87,6 +114,7 @@ def _pipeline_of(path: Path, known: list[str], store: Store, home: Home) -> str:
 
     pipeline = pipeline_id_of(identify(path, home.index), store)
     if pipeline not in known:
+        _refuse_purged(pipeline, store)
         raise UnknownPipelineError(
             f"{printable(str(path))} has no pipeline in this home yet: `evt run` begins one. (A file goes before a "
             "pipeline of that name; to name a pipeline, write its ID, see `evt list`.)"

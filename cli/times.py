@@ -23,6 +23,11 @@ def as_recorded(time: datetime) -> str:
     return f"{time.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
+def now_recorded() -> str:
+    """Return the time now as records write it."""
+    return as_recorded(datetime.now(UTC))
+
+
 def span_of(written: str) -> timedelta | None:
     """Return the length of a span like `12h`, `7d` or `2w`; None where the text is none."""
     match = _SPAN.fullmatch(written)

@@ -11,11 +11,11 @@ from pipeline.home import Home
 from pipeline.pools import Pools
 from pipeline.providers.registry import Providers
 from pipeline.providers.remote import Access
-from pipeline.wiring import identity, new_run_id, open_store, settle_import
+from pipeline.wiring import identity, new_run_id, open_store, settle_home
 from pipeline.workshop import Workshop
 from projections.limits import Limits
 
-__all__ = ["identity", "make_providers", "new_run_id", "open_store", "settle_import", "shop_of", "workshop_of"]
+__all__ = ["identity", "make_providers", "new_run_id", "open_store", "settle_home", "shop_of", "workshop_of"]
 
 
 def workshop_of(settings: Settings, *, unsafe_fs: bool = False) -> Workshop:

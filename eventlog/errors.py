@@ -23,6 +23,10 @@ class LogGoneError(LogError):
     """A log is gone while its head or other traces of it remain. Restore it; it is never begun anew."""
 
 
+class LogPurgedError(LogNotFoundError):
+    """The log was purged, and a tombstone in its place says so. None is begun before somebody lifts that."""
+
+
 class LogLockedError(LogError):
     """Another process writes this log. Wait for it, or end it; nothing was changed."""
 

@@ -109,6 +109,9 @@ class Opening:
             # Somebody else may have put it back just now, or away again.
             if not self._archiving.restore() and not self._is_anywhere():
                 break
+        # A purge writes its tombstone before it takes the log away: whoever waited for the lock finds it here.
+        if self.place.is_purged(self.storage):
+            raise refusals.purged(self.place) from None
         if traces or not create:
             raise refusals.missing(self.place, gone=traces) from None
         self.folders.make(self.place.folder)
@@ -139,6 +142,8 @@ class Opening:
         records, verdict = self._judge(file, kept)
         self._require_usable(verdict)
         self._archiving.drop_older(file)
+        if verdict.seq == 0 and self.place.is_purged(self.storage):
+            raise refusals.purged(self.place)
         if (traces or kept is not None) and verdict.seq == 0 and verdict.tail is not Tail.UNTERMINATED:
             raise refusals.missing(self.place, gone=True)
         if verdict.tail is Tail.UNTERMINATED:

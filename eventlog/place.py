@@ -7,7 +7,7 @@ import os
 from attrs import frozen
 
 from eventlog.reader import Head
-from eventlog.scan import ARCHIVE, COPY, HEAD, LOG
+from eventlog.scan import ARCHIVE, COPY, HEAD, LIFTED, LOG, PURGED
 from eventlog.storage import Storage
 from eventlog.values import Value
 
@@ -43,6 +43,23 @@ class Place(Value):
     def copy(self) -> str:
         """The file that says that the log is a copy, and not to be written; empty but for a line's end."""
         return os.path.join(self.folder, self.pipeline + COPY)
+
+    @property
+    def tombstone(self) -> str:
+        """The file that says that the log was purged, so that none is begun in its place."""
+        return os.path.join(self.folder, self.pipeline + PURGED)
+
+    @property
+    def lifted(self) -> str:
+        """What a tombstone is called once a log may be begun in spite of it."""
+        return os.path.join(self.folder, self.pipeline + LIFTED)
+
+    def is_purged(self, storage: Storage) -> bool:
+        """Say whether a log was here and was purged; beside a log that holds anything a tombstone means nothing."""
+        if storage.signature(self.tombstone) is None:
+            return False
+        there = storage.signature(self.found(storage))
+        return there is None or there.size_bytes == 0
 
     def is_copy(self, storage: Storage) -> bool:
         """Say whether the log is a copy of one that is written elsewhere; without a log the mark means nothing."""

@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
+from eventlog import refusals
+from eventlog.errors import LogError
 from eventlog.place import Place
 from eventlog.reader import Head, Tail, Verdict, scan
 from eventlog.record import LINE_BYTES_MAX, NewerFormatError, Record, durable_mark
@@ -87,6 +89,13 @@ def is_half_mended(storage: Storage, place: Place, records: Sequence[Record], ke
 def has_traces(storage: Storage, place: Place) -> bool:
     """Say whether something is left that only a log of this name can have left: a head, or what was set aside."""
     return place.kept_head(storage) is not None or any(_set_aside(storage, place))
+
+
+def absence(storage: Storage, place: Place) -> LogError:
+    """Return why there is no log: it was purged, it is gone although something of it is left, or never was."""
+    if place.is_purged(storage):
+        return refusals.purged(place)
+    return refusals.missing(place, gone=has_traces(storage, place))
 
 
 def set_aside(storage: Storage, place: Place) -> list[str]:

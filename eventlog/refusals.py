@@ -8,6 +8,7 @@ from eventlog.errors import (
     LogGoneError,
     LogLockedError,
     LogNotFoundError,
+    LogPurgedError,
     LogStorageError,
     LogWholeError,
     NewerLogError,
@@ -99,6 +100,15 @@ def missing(place: Place, *, gone: bool) -> LogError:
     return LogGoneError(
         f"The log {place.log} is gone, but what it described is still there. Restore it from a backup. It is not "
         "begun anew, because then nothing would tell what was done and paid.",
+        pipeline=place.pipeline,
+    )
+
+
+def purged(place: Place) -> LogPurgedError:
+    """Say that there was a log, and that it was taken away on purpose."""
+    return LogPurgedError(
+        f"The log {place.log} was purged; {place.tombstone} says when and by whom. None is begun in its place "
+        "before that is lifted.",
         pipeline=place.pipeline,
     )
 

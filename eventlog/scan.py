@@ -14,6 +14,8 @@ LOG, ARCHIVE, HEAD = ".jsonl", ".jsonl.zst", ".head"
 """How the names of a log, of its archive and of its head end."""
 COPY = ".copy"
 """How the name of a file ends that says that the log beside it is a copy."""
+PURGED, LIFTED = ".purged", ".lifted"
+"""How the name of a tombstone ends, which says that the log was purged; and of one that was lifted since."""
 SUFFIXES = (LOG, ARCHIVE, HEAD)
 """The files that decide how a log reads: the log itself or its archive, and the head kept beside it."""
 
@@ -41,7 +43,10 @@ class Folder(NamedTuple):
     files: Sequence[Sequence[str | int]]
 
     def pipelines(self) -> dict[str, list[FileStat]]:
-        """Return the files of each pipeline that decide how its log reads; a head that lost its log is one."""
+        """Return the files of each pipeline that decide how its log reads; a head that lost its log is one.
+
+        Not one whose log was purged, of which a purge that was cut short left a head.
+        """
         from eventlog.record import is_name
 
         found: dict[str, list[FileStat]] = {}
@@ -50,6 +55,10 @@ class Folder(NamedTuple):
             pipeline = file.name.removesuffix(suffix or "")
             if suffix and pipeline[:2] == self.name and is_name(pipeline):
                 found.setdefault(pipeline, []).append(file)
+        names = {file[0] for file in self.files}
+        for pipeline in [name for name in found if name + PURGED in names]:
+            if not {pipeline + LOG, pipeline + ARCHIVE} & names:
+                del found[pipeline]
         return found
 
 

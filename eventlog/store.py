@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from eventlog.archive import Archived, Archiving
     from eventlog.filesystem import FileSystem
     from eventlog.opening import Opening, OpenLog
+    from eventlog.purging import Purging
     from eventlog.writer import Writer
 
 SEALED = "log.sealed"
@@ -321,6 +322,31 @@ class Store:
         except OSError as error:
             raise refusals.unwritable(place, error) from error
 
+    def tombstone(self, pipeline: str) -> bytes | None:
+        """Return what the tombstone of a purged log says; None where there is a log, or no tombstone.
+
+        Raises:
+            LogStorageError: the disk can't read it.
+        """
+        place = self._place(pipeline)
+        with self._reading(place):
+            return b"".join(self._storage.pieces(place.tombstone)) if place.is_purged(self._storage) else None
+
+    def tombstones(self, *, of: str = "") -> list[str]:
+        """Return the names of all logs that were purged, sorted; with `of`, of those that begin so."""
+        from eventlog.purging import tombstones
+
+        try:
+            return [name for name in tombstones(self._storage, self.root, of) if self.tombstone(name) is not None]
+        except OSError as error:
+            raise LogStorageError(f"The logs in {self.root} can't be listed: {error}.") from error
+
+    def purging(self, pipeline: str) -> Purging:
+        """Return what takes a log away, leaves a tombstone, and lifts that; see there."""
+        from eventlog.purging import Purging
+
+        return Purging(self._place(pipeline), self._storage)
+
     def open_writer(
         self, pipeline: str, *, run: str, create: bool = False, traces: bool = False, even_a_copy: bool = False
     ) -> OpenLog:
@@ -335,6 +361,7 @@ class Store:
 
         Raises:
             LogNotFoundError: there is none and `create` is false.
+            LogPurgedError: it was purged, and nobody lifted its tombstone.
             LogGoneError: there is none, but its head or other traces are left.
             LogLockedError: another writer has it.
             ReadOnlyLogError: it is a copy of one that is written elsewhere.
@@ -442,7 +469,7 @@ class Store:
         try:
             return act(Archiving(place, self._storage, self._sleep))
         except FileNotFoundError:
-            raise refusals.missing(place, gone=recovery.has_traces(self._storage, place)) from None
+            raise recovery.absence(self._storage, place) from None
         except OSError as error:
             raise refusals.unwritable(place, error) from error
 
@@ -491,9 +518,9 @@ class Store:
         try:
             yield
         except FileNotFoundError:
-            from eventlog import recovery, refusals
+            from eventlog import recovery
 
-            raise refusals.missing(place, gone=recovery.has_traces(self._storage, place)) from None
+            raise recovery.absence(self._storage, place) from None
         except OSError as error:
             from eventlog import refusals
 

@@ -21,6 +21,7 @@ from pipeline.home import Home
 from pipeline.recorder import Recorder
 from pipeline.recordings import forget_digest, name_of
 from pipeline.removing import files_ending, folder_of, lying, opened, remove, remove_folder
+from pipeline.tombstones import lift, tombstone_of
 from projections.events import PipelineErased, PipelineUnerased
 from projections.fold import fold, initial_state
 from projections.graph import EXPORT, MERGE
@@ -57,6 +58,7 @@ class Erasing:
 
     Attributes:
         user: the account.
+        now: tells the time, as records write it.
         folders: where deliveries are looked for, besides the folders of the recordings that the log names.
     """
 
@@ -64,6 +66,7 @@ class Erasing:
     store: Store
     user: str
     new_run_id: Callable[[], str]
+    now: Callable[[], str]
     folders: Sequence[Path] = ()
 
     def survey(self, pipeline: str) -> Erased:
@@ -101,11 +104,14 @@ class Erasing:
             return self._removed(recorder.state, was_erased=was_erased)
 
     def unerase(self, pipeline: str) -> bool:
-        """Let an erased pipeline be begun anew; False: it isn't erased.
+        """Let an erased pipeline be begun anew, also one that was purged since; False: it isn't erased.
 
         Raises:
             LogError: as for `erase`.
         """
+        if (stone := tombstone_of(self.store, pipeline)) is not None:
+            lift(self.store, stone, at=self.now(), by=self.user)
+            return True
         run = self.new_run_id()
         log = self.store.open_writer(pipeline, run=run)
         with closing(log.writer):

@@ -91,6 +91,14 @@ class ClosedError(PipelineError):
     """The pipeline was handed over or erased: nothing more is done on it here. The message says the way back."""
 
 
+class PurgedError(PipelineError):
+    """The pipeline was purged, its log included: its recording is not paid for anew before somebody says so."""
+
+    def __init__(self, message: str, *, pipeline: str) -> None:
+        super().__init__(message)
+        self.pipeline = pipeline
+
+
 class BundleError(PipelineError):
     """A bundle can't be made or imported; nothing was placed. The message says why, and what to do."""
 

@@ -73,6 +73,11 @@ class Home(Value):
         """Bundles on their way in; only there while one is, or after an import that was killed."""
         return self.root / "importing"
 
+    @property
+    def purging(self) -> Path:
+        """Notes of what is being purged; only there while something is, or after a purge that was killed."""
+        return self.root / "purging"
+
     def artifacts(self, pipeline: str) -> Path:
         """The files of one pipeline, in folders by the first two digits of its id as its log is.
 

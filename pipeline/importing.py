@@ -38,9 +38,12 @@ from pipeline.incoming import (
     diverged,
     pieces_of,
     relation_to,
+    require_purged,
     require_vouched,
 )
+from pipeline.purging import settle_purges
 from pipeline.recorder import Recorder
+from pipeline.tombstones import tombstone_from
 from pipeline.unbundling import unbundle
 from projections.events import PipelineReceived
 from projections.fold import fold, initial_state
@@ -108,6 +111,7 @@ class Importing:
         """
         with self._alone() as stage:
             self._settle(stage)
+            settle_purges(self.home, self.store)
             try:
                 return self._imported(bundle, stage, limits, clock_s)
             except OSError as error:
@@ -222,6 +226,8 @@ class Importing:
         relation = relation_to(stage / pipeline / LOG, scanner, self.store)
         if relation == NEW and kept is not None:
             require_vouched(pipeline, kept, stage / pipeline / LOG)
+        if relation == NEW and (purged := self.store.purging(pipeline).content()) is not None:
+            require_purged(tombstone_from(pipeline, purged), stage / pipeline / LOG)
         if relation == EQUAL:
             # What was only read here goes on here from now on.
             return EXTENDED if item.token is not None and self.store.is_copy(pipeline) else NOTHING
@@ -236,8 +242,12 @@ class Importing:
             path.unlink()
 
     def _place(self, item: _Staged, stage: Path) -> None:
-        """Place files, then what lies beside the log, then the log; all of it can be repeated."""
+        """Place files, then what lies beside the log, then the log; all of it can be repeated.
+
+        A tombstone goes first: beside a log it would speak of one that is to go.
+        """
         folder = stage / item.pipeline
+        self.store.purging(item.pipeline).drop()
         self._place_artifacts(item.pipeline, folder)
         logs = self.home.logs / item.pipeline[:2]
         for path in sorted(folder.glob("beside/*")):

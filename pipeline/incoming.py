@@ -11,6 +11,7 @@ from eventlog.store import Store
 from pipeline.artifacts import is_salt
 from pipeline.bundles import ARTIFACTS, LOG, SALT, Member
 from pipeline.errors import BundleError, DivergedError
+from pipeline.tombstones import Tombstone
 from projections.fold import fold, initial_state
 from projections.state import PipelineState
 
@@ -95,17 +96,32 @@ def diverged(pipeline: str, log: Path, store: Store) -> DivergedError:
     )
 
 
+def require_purged(tombstone: Tombstone, log: Path) -> None:
+    """Refuse a log that lacks what the purged one held: what was paid, or that it was erased."""
+    if tombstone.head is None or _lacks(tombstone.pipeline, tombstone.head, log):
+        raise BundleError(
+            f"{tombstone.pipeline} {tombstone.words}, and the bundle holds an older state of it, or another one. "
+            f"Nothing was placed. {tombstone.way_on} Then import again."
+        )
+
+
 def require_vouched(pipeline: str, kept: Head, log: Path) -> None:
     """Refuse a log that lacks what the head that is left of a lost one names."""
-    scanner = Scanner(pipeline, kept)
+    if (reason := _lacks(pipeline, kept, log)) is not None:
+        raise BundleError(
+            f"The log of {pipeline} is gone from this home, and the one in the bundle is not the lost one, or an "
+            f"older state of it: {reason}. Nothing was placed."
+        )
+
+
+def _lacks(pipeline: str, head: Head, log: Path) -> str | None:
+    """Return why a log doesn't hold all up to a head; None if it does."""
+    scanner = Scanner(pipeline, head)
     for piece in pieces_of(log):
         for _ in scanner.feed(piece):
             pass
-    if scanner.verdict().tail is not Tail.CLEAN:
-        raise BundleError(
-            f"The log of {pipeline} is gone from this home, and the one in the bundle is not the lost one, or an "
-            f"older state of it: {scanner.verdict().reason}. Nothing was placed."
-        )
+    verdict = scanner.verdict()
+    return None if verdict.tail is Tail.CLEAN else verdict.reason
 
 
 def _require_plain(pipeline: str, log: Path) -> None:

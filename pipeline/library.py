@@ -37,7 +37,7 @@ from pipeline.secret import Secret
 from pipeline.speakers import newest, read_transcript
 from pipeline.speech.naming import with_names
 from pipeline.speech.transcript import Transcript
-from pipeline.wiring import settle_import, shop_of
+from pipeline.wiring import settle_home, shop_of
 from pipeline.wishes import checked, contradict
 from pipeline.work import Reporter
 from pipeline.workshop import Workshop
@@ -226,7 +226,7 @@ def _shop(
     name_key = home_key(home, make=True) if keys else None
     access = {name: _access(name, keys.get(name), urls.get(name), name_key) for name in {*keys, *urls}}
     shop = shop_of(home, limits, access, offline=forbids)
-    settle_import(home, shop.store)
+    settle_home(home, shop.store)
     try:
         yield shop if stop is None else evolve(shop, stop=stop)
     finally:

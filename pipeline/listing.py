@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from eventlog.scan import Folder, folders
+from eventlog.scan import PURGED, Folder, folders
 from pipeline.index import read
 
 DAMAGED_LOG, UNREADABLE, GONE = "damaged", "unreadable", "gone"
@@ -113,6 +113,8 @@ class Listing:
         from eventlog.record import is_name
 
         for pipeline in filter(is_name, others):
+            if os.path.lexists(self._logs / pipeline[:2] / (pipeline + PURGED)):
+                continue
             row, self._fresh[pipeline] = self._read(pipeline)
             self.rows.append(row)
         self.rows.sort(key=_by_id)

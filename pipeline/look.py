@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from eventlog.errors import LogGoneError, LogNotFoundError
+from eventlog.errors import LogGoneError, LogNotFoundError, LogPurgedError
 from eventlog.reader import Tail, Verdict
 from pipeline.artifacts import Artifacts
 from pipeline.probed import recalled
@@ -16,6 +16,7 @@ from pipeline.recordings import Recording
 from pipeline.stages import transcription
 from pipeline.stages.diarization import diarization_request
 from pipeline.texts import length_note, referred
+from pipeline.tombstones import refusal
 from pipeline.workshop import Workshop
 from projections.decisions import ADOPT, ASK, RUN, WAITING
 from projections.events import ArtifactRef
@@ -84,6 +85,7 @@ def look(
 
     Raises:
         CorruptLogError, LogGoneError, LogStorageError: see `Store.read`.
+        PurgedError: it was purged.
     """
     try:
         reading = shop.store.stream(pipeline)
@@ -91,6 +93,8 @@ def look(
         verdict = reading.verdict
         if (error := shop.store.unusable(pipeline, verdict)) is not None:
             raise error
+    except LogPurgedError as error:
+        raise refusal(shop.store, pipeline) or error from error
     except LogNotFoundError:
         state, verdict = initial_state(pipeline), None
         if Artifacts(shop.home.artifacts(pipeline)).has_files() and not Path(shop.store.path(pipeline)).exists():

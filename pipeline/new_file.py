@@ -31,7 +31,7 @@ def new_file(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise BundleError(
             f"The bundle {target} can't be made: {error.strerror or error}. Nothing was handed over; choose "
-            "another name or folder with -o."
+            "another name or folder."
         ) from error
     finally:
         if fd >= 0:

@@ -22,6 +22,7 @@ from eventlog.store import Store
 from pipeline.artifacts import file_sha256
 from pipeline.errors import SourceRejectedError
 from pipeline.index import RACY_S, read, write
+from pipeline.tombstones import tombstone_of
 from projections.events import recorded_input
 
 
@@ -99,7 +100,9 @@ def pipeline_id_of(recording: Recording, store: Store) -> str:
         try:
             first = next((r for r in store.stream(pipeline) if r.type == "pipeline.created"), None)
         except LogNotFoundError:
-            return pipeline
+            if (purged := tombstone_of(store, pipeline)) is None or purged.sha256 in {None, recording.sha256}:
+                return pipeline
+            continue
         if first is None or recorded_input(first.data).get("sha256") == recording.sha256:
             return pipeline
     raise AssertionError("two recordings have the same sha256")

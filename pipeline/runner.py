@@ -16,7 +16,7 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from eventlog.errors import EvtError, LogError
+from eventlog.errors import EvtError, LogError, LogPurgedError
 from pipeline.annotations import Annotate
 from pipeline.answers import settle_open_calls
 from pipeline.artifacts import Artifacts
@@ -36,6 +36,7 @@ from pipeline.recordings import Recording, recordable_name
 from pipeline.speakers import settle_order
 from pipeline.stages import STAGE_FUNCTIONS
 from pipeline.texts import keep
+from pipeline.tombstones import refusal
 from pipeline.work import Reporter, StageResult, StageWork, stage_error
 from pipeline.workshop import Workshop
 from projections.events import (
@@ -142,7 +143,10 @@ def recording_into(shop: Workshop, pipeline: str) -> Iterator[Recorder]:
     artifacts = shop.artifacts(pipeline)
     traces = artifacts.has_files()
     run_id = shop.new_run_id()
-    opened = shop.store.open_writer(pipeline, run=run_id, create=True, traces=traces)
+    try:
+        opened = shop.store.open_writer(pipeline, run=run_id, create=True, traces=traces)
+    except LogPurgedError as error:
+        raise refusal(shop.store, pipeline) or error from error
     try:
         # Until we had the lock, others may have removed the folders and begun to make them again.
         shop.folders.forget(str(artifacts.root))

@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import define, field
@@ -37,6 +38,36 @@ def unbundle(bundle: Path, into: Path, limits: Limits, clock_s: Callable[[], flo
         BundleError: it is no bundle, or not whole, or too much; the folder holds a part of it.
         OSError: it can't be read, or the disk is full.
     """
+    with _reading(bundle, limits, clock_s) as content:
+        manifest = manifest_of(content.line(limits.manifest_bytes), limits)
+        _require_room(into, manifest.size_bytes)
+        for member in manifest.members:
+            for packed in member.files:
+                _write(into / member.pipeline / packed.path, packed, content)
+        content.require_end()
+    for folder, _, _ in os.walk(into, topdown=False):
+        sync_path(folder)
+    return manifest
+
+
+def verify(bundle: Path, limits: Limits, clock_s: Callable[[], float]) -> Manifest:
+    """Read a bundle from the disk to its end, each file against its digest, write nothing, return its manifest.
+
+    Raises:
+        BundleError, OSError: as for `unbundle`.
+    """
+    with _reading(bundle, limits, clock_s) as content:
+        manifest = manifest_of(content.line(limits.manifest_bytes), limits)
+        for member in manifest.members:
+            for packed in member.files:
+                for _ in content.file(packed):
+                    pass
+        content.require_end()
+    return manifest
+
+
+@contextmanager
+def _reading(bundle: Path, limits: Limits, clock_s: Callable[[], float]) -> Iterator[_Content]:
     until_s = clock_s() + limits.seconds
 
     def check() -> None:
@@ -45,20 +76,10 @@ def unbundle(bundle: Path, into: Path, limits: Limits, clock_s: Callable[[], flo
 
     with open(_opened(bundle), "rb", buffering=0) as file:
         pieces = decompress(_pieces(file.fileno()), ratio_max=limits.ratio, more_bytes=limits.more_bytes)
-        content = _Content(pieces, check)
         try:
-            manifest = manifest_of(content.line(limits.manifest_bytes), limits)
-            _require_room(into, manifest.size_bytes)
-            for member in manifest.members:
-                for packed in member.files:
-                    _write(into / member.pipeline / packed.path, packed, content)
-            if content.take(1):
-                raise _bad("it holds more than its manifest says")
+            yield _Content(pieces, check)
         except BadFrameError as error:
             raise _bad(str(error)) from None
-    for folder, _, _ in os.walk(into, topdown=False):
-        sync_path(folder)
-    return manifest
 
 
 @define
@@ -91,9 +112,29 @@ class _Content:
                 return line
         raise _bad("its first line is not whole")
 
+    def file(self, packed: Packed) -> Iterator[memoryview]:
+        """Yield the bytes of a file, which stand next; they are checked when the last one was yielded."""
+        digest, left = hashlib.sha256(), packed.size_bytes
+        while left:
+            piece = self.take(min(left, _PIECE_BYTES))
+            if not piece:
+                raise _bad("it ends too early")
+            digest.update(piece)
+            left -= len(piece)
+            yield piece
+        if digest.hexdigest() != packed.sha256:
+            raise _bad(f"a file in it, {packed.path}, is not what its manifest says")
+
+    def require_end(self) -> None:
+        """Refuse what stands behind the last file."""
+        if self.take(1):
+            raise _bad("it holds more than its manifest says")
+
 
 def _opened(bundle: Path) -> int:
     fd = os.open(bundle, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)  # what was just written is read from the disk
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise OSError(
@@ -119,19 +160,12 @@ def _require_room(into: Path, size_bytes: int) -> None:
 def _write(path: Path, packed: Packed, content: _Content) -> None:
     _make_folder(path.parent)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    digest, left = hashlib.sha256(), packed.size_bytes
     with open(os.open(path, flags, 0o600), "wb", buffering=0) as file:
-        while left:
-            piece = content.take(min(left, _PIECE_BYTES))
-            if not piece:
-                raise _bad("it ends too early")
-            digest.update(piece)
-            left -= len(piece)
-            while piece:
-                piece = piece[file.write(piece) :]
+        for piece in content.file(packed):
+            written = 0
+            while written < len(piece):
+                written += file.write(piece[written:])
         sync_fd(file.fileno())
-    if digest.hexdigest() != packed.sha256:
-        raise _bad(f"a file in it, {packed.path}, is not what its manifest says")
 
 
 def _make_folder(path: Path) -> None:

@@ -7,10 +7,11 @@ import platform
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eventlog.store import Store
 from pipeline.home import Home
@@ -22,6 +23,9 @@ from pipeline.providers.remote import Access
 from pipeline.providers.services import load_services
 from pipeline.workshop import Identity, Workshop
 from projections.limits import Limits
+
+if TYPE_CHECKING:
+    from pipeline.cleanup import Done
 
 _DECIDING_PACKAGES = (
     *("av", "ctranslate2", "faster-whisper", "numpy", "pocketsphinx", "pyannote.audio", "pydub"),
@@ -36,8 +40,13 @@ def open_store(home: Home, *, unsafe_fs: bool = False) -> Store:
     return Store(str(home.logs), unsafe_fs=unsafe_fs)
 
 
-def settle_import(home: Home, store: Store) -> None:
-    """Finish, or undo, an import into this home that was cut short.
+def settle_home(home: Home, store: Store, tell: Callable[[list[Done]], None] = lambda done: None) -> None:
+    """Finish, or undo, what was cut short in this home: an import, a purge.
+
+    Args:
+        home: the folder.
+        store: its logs.
+        tell: is told what went of purges.
 
     Raises:
         LogError: the disk failed; the next command goes on.
@@ -46,6 +55,10 @@ def settle_import(home: Home, store: Store) -> None:
         from pipeline.importing import Importing
 
         Importing(home, store, identity().user, new_run_id).settle()
+    if home.purging.is_dir():
+        from pipeline.purging import settle_purges
+
+        tell(settle_purges(home, store))
 
 
 def shop_of(

@@ -71,10 +71,18 @@ def untouchable(state: PipelineState) -> str | None:
 def passed_over(state: PipelineState, rule: Rule) -> str | None:
     """Return why a pipeline isn't among those that are wanted; None if it is."""
     if state.status not in rule.statuses:
-        return f"it is {state.status.replace('_', ' ')}"
+        wanted = f"; --status {state.status} takes such too" if state.status in STATUSES else ""
+        return f"it is {state.status.replace('_', ' ')}{wanted}"
     if rule.before and last_used(state) >= rule.before:
         return "it was used since"
     return None
+
+
+def purge_passed_over(state: PipelineState, rule: Rule) -> str | None:
+    """Return why a pipeline isn't among those that are to be purged; one that was erased has no status."""
+    if state.erasure is None:
+        return passed_over(state, rule)
+    return "it was used since" if rule.before and last_used(state) >= rule.before else None
 
 
 def last_used(state: PipelineState) -> str:

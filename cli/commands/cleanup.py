@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,9 +17,11 @@ from cli.home import load_home
 from cli.lookup import find_known
 from cli.output import say
 from cli.render import json_line, printable
-from cli.times import SPAN_HINT, as_recorded, span_of
-from cli.wiring import identity, new_run_id, open_store, settle_import
+from cli.times import SPAN_HINT, as_recorded, now_recorded, span_of
+from cli.wiring import identity, new_run_id, open_store, settle_home
+from eventlog.store import Store
 from pipeline.cleanup import CLEANUP, Cleaner, Done
+from pipeline.home import Home
 from projections.cleaning import COMPLETED, STATUSES, Rule
 
 
@@ -32,6 +35,11 @@ from projections.cleaning import COMPLETED, STATUSES, Rule
     help="Only of pipelines of this status (default: completed).",
 )
 @click.option("--paid", is_flag=True, help="Also answers of services, which cost money to get again.")
+@click.option("--purge", is_flag=True, help="Remove whole pipelines, logs included.")
+@click.option(
+    "--bundle", type=click.Path(), metavar="FILE", help="With --purge: first put them into this new file."
+)
+@click.option("--no-bundle", is_flag=True, help="With --purge: keep nothing of them.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @click.option("--json", "as_json_", is_flag=True, help="Report on stdout as JSON.")
@@ -47,17 +55,25 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], **flags: Any) ->
     Without an ID, all completed pipelines of the home. Those that are in use, or in doubt about a
     payment, are left alone. What was removed is recorded in each pipeline's log.
 
+    With --purge, whole pipelines go, those that you name or that --older-than or --status choose. A bundle of
+    them is written and read back first, or you say --no-bundle. A small file stays that says what was
+    there: `evt run` pays for nothing of it again until you say `evt accept`.
+
     \b
     Examples:
       evt cleanup --dry-run
       evt cleanup --older-than 7d
       evt cleanup 4f2a --paid
       evt cleanup --older-than 2w --status completed --status failed --yes
+      evt cleanup talk.wav --purge --bundle talk.evtbundle
     """
+    _require_sense(pipelines, flags)
     home, _ = load_home(obj["home"])
     store = open_store(home, unsafe_fs=obj["unsafe_fs"])
-    settle_import(home, store)
+    settle_home(home, store, lambda done: _tell_settled(done, quiet=flags["as_json_"]))
     named = list(dict.fromkeys(find_known(written, store, home) for written in pipelines))
+    if flags["purge"]:
+        return _purge(home, store, named, flags)
     cleaner = Cleaner(home, store, _rule(flags), identity().user, CLEANUP, new_run_id)
     found = survey(cleaner, named, time.time())
     shows = not flags["as_json_"]
@@ -77,6 +93,40 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], **flags: Any) ->
     elif agreed:
         say(totals_line(done))
     return _told(found, done, named)
+
+
+def _require_sense(pipelines: tuple[str, ...], flags: dict[str, Any]) -> None:
+    """Refuse options that don't go together, and a purge of whatever there is."""
+    if not flags["purge"]:
+        if flags["bundle"] or flags["no_bundle"]:
+            raise click.UsageError("--bundle and --no-bundle go with --purge.")
+        return
+    if not (pipelines or flags["older_than"] or flags["status"]):
+        raise click.UsageError("--purge removes logs: name the pipelines, or choose with --older-than or --status.")
+    if bool(flags["bundle"]) == flags["no_bundle"]:
+        raise click.UsageError(
+            "--purge wants one of two: --bundle FILE puts the pipelines into a file first, with which `evt import` "
+            "brings them back; --no-bundle keeps nothing of them."
+        )
+
+
+def _purge(home: Home, store: Store, named: list[str], flags: dict[str, Any]) -> int:
+    from cli.purging import Asked, purge
+    from pipeline.purging import Purger
+
+    who = identity()
+    version = who.versions.get("evt", "")
+    purger = Purger(home, store, _rule(flags), who.user, version, new_run_id, now_recorded)
+    bundle = Path(flags["bundle"]) if flags["bundle"] else None
+    return purge(purger, Asked(named, bundle, flags["dry_run"], flags["yes"], flags["as_json_"]))
+
+
+def _tell_settled(done: list[Done], *, quiet: bool) -> None:
+    """Say what went of a purge that was cut short, and what of it is still there."""
+    if not quiet and any(item.files for item in done):
+        say(f"A purge was cut short; it is finished now. {totals_line(done)}")
+    for line in told(done):
+        say(f"evt: {printable(line)}", err=True)
 
 
 def _rule(flags: dict[str, Any]) -> Rule:

@@ -16,10 +16,14 @@ from cli.lookup import find_pipeline
 from cli.output import say
 from cli.render import count, json_line, printable, shown_name, size
 from cli.settings import load_settings
-from cli.wiring import identity, new_run_id, open_store, settle_import
+from cli.times import now_recorded
+from cli.wiring import identity, new_run_id, open_store, settle_home
+from eventlog.store import Store
 from pipeline.erasing import Erased, Erasing
+from pipeline.errors import PurgedError
 from pipeline.home import Home
 from pipeline.providers.voiceprints import Voiceprints
+from pipeline.tombstones import tombstone_of
 
 STAYS = (
     "The log stays: file names, times, options, costs, digests, and no speech. `evt cost` still counts it.",
@@ -59,14 +63,25 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], output_dir: str 
     """
     settings = load_settings(obj["home"], output_dir)
     home, store = settings.home, open_store(settings.home, unsafe_fs=obj["unsafe_fs"])
-    settle_import(home, store)
-    found = [find_pipeline(written, store, home) for written in pipelines]
+    settle_home(home, store)
+    found = [_found(written, store, home, unerase=flags["unerase"]) for written in pipelines]
     chosen = list(dict.fromkeys(member for pipeline in found for member in family(pipeline, store)))
-    erasing = Erasing(home, store, identity().user, new_run_id, (Path.cwd(), settings.output_dir))
+    erasing = Erasing(home, store, identity().user, new_run_id, now_recorded, (Path.cwd(), settings.output_dir))
     with naming_the_holder(store):
         if flags["unerase"]:
             return _unerased(erasing, chosen, as_json=flags["as_json"])
         return _erased(erasing, chosen, home, flags)
+
+
+def _found(written: str, store: Store, home: Home, *, unerase: bool) -> str:
+    """Return the pipeline that is meant; one that was purged only where an erasure may be taken back."""
+    try:
+        return find_pipeline(written, store, home)
+    except PurgedError as error:
+        stone = tombstone_of(store, error.pipeline)
+        if not unerase or stone is None or stone.erased_at is None:
+            raise
+        return error.pipeline
 
 
 def _erased(erasing: Erasing, chosen: Sequence[str], home: Home, flags: dict[str, bool]) -> int:

@@ -19,7 +19,7 @@ from cli.output import say
 from cli.render import json_line, printable
 from cli.settings import Settings, load_settings
 from cli.to_stdout import Output, output_of
-from cli.wiring import open_store, settle_import, workshop_of
+from cli.wiring import open_store, settle_home, workshop_of
 from pipeline.delivery import delivered_to, require_writable
 from pipeline.look import look
 from pipeline.speakers import order_from
@@ -90,7 +90,7 @@ def _carry_out(
     settings = load_settings(obj["home"], output.folder, flags=flags, offline=obj["offline"])
     wishes = named_from(flags, settings), order_from(flags["names"])
     require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
-    settle_import(settings.home, open_store(settings.home, unsafe_fs=obj["unsafe_fs"]))
+    settle_home(settings.home, open_store(settings.home, unsafe_fs=obj["unsafe_fs"]))
     settings = settings.with_accounts()
     work = _work(obj, settings, wishes, written, flags)
     output.require_one(len(work.roll.entries) + len(work.roll.refusals))

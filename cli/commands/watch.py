@@ -24,7 +24,7 @@ from cli.watching.folders import FolderWatch
 from cli.watching.locks import only_watcher, require_watchable, separate
 from cli.watching.names import WatchNames
 from cli.watching.work import WatchWork
-from cli.wiring import open_store, settle_import, workshop_of
+from cli.wiring import open_store, settle_home, workshop_of
 from eventlog.filesystem import file_system_of
 from eventlog.leases import is_open_for_writing
 from pipeline.delivery import require_writable
@@ -82,7 +82,7 @@ def command(
     retry_s = _seconds(retry)
     require_usable(settings.home, unsafe_fs=obj["unsafe_fs"])
     require_watchable(folders, settings.home)
-    settle_import(settings.home, open_store(settings.home, unsafe_fs=obj["unsafe_fs"]))
+    settle_home(settings.home, open_store(settings.home, unsafe_fs=obj["unsafe_fs"]))
     settings = settings.with_accounts()
     require_writable(settings.output_dir)
     shop = workshop_of(settings, unsafe_fs=obj["unsafe_fs"])
