@@ -22,7 +22,7 @@ from pipeline.home import Home
 from pipeline.providers.remote import Access
 from pipeline.wishes import checked, is_text, no_setting, shortened
 from projections.graph import DEFAULTS
-from projections.limits import Limits
+from projections.limits import NO_LIMITS, Limits
 from projections.options import ENVIRONMENT, FILE, FLAG
 
 OFF = "off"
@@ -112,6 +112,12 @@ def load_settings(
         retention=span_of(values.get(RETENTION, OFF)),
         offline=_forbids(layers),
     )
+
+
+def bare_settings(home_flag: str | None) -> Settings:
+    """Return what holds where nobody set anything, for whoever reports on a home whose settings can't be used."""
+    home, origin = load_home(home_flag)
+    return Settings(home, origin, {}, {}, {}, {}, (), Path(), None, NO_LIMITS, {})
 
 
 def checked_setting(name: str, value: Any, origin: str) -> Any:

@@ -310,6 +310,16 @@ def test_nothing_is_written_whatever_state_the_home_is_in(evt: Evt, index: bytes
     ]
 
 
+def test_settings_that_cannot_be_used_are_what_to_do_first_and_the_rest_is_reported(evt: Evt) -> None:
+    put(evt, begun())
+    (evt.home / "config.toml").write_text("nonsense = 1")
+    report = evt.json("doctor", code=3)
+    assert not report["usable"]
+    assert "sets 'nonsense', which is no setting" in report["advice"][0]
+    assert [item["pipeline"] for item in report["findings"]] == [ID]
+    assert "1. The settings can't be used." in evt("doctor", code=3, EVT_MAX_COST="much").stdout
+
+
 def test_keys_are_said_to_be_there_and_never_shown_not_even_in_part(evt: Evt) -> None:
     key = "sk-canary-0123456789"
     for form in ((), ("--json",)):

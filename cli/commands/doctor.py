@@ -16,10 +16,10 @@ import click
 from cli.checkup import Checkup, as_json, check_up
 from cli.doctor_report import lines
 from cli.engines import Offer, endings, offer_as_json, offers
+from cli.errors import SettingsError
 from cli.exit_codes import OK, REFUSED, worst
-from cli.home import load_home
 from cli.render import json_line, printable
-from cli.settings import Settings, load_settings
+from cli.settings import Settings, bare_settings, load_settings
 from cli.syncing import synced_by
 from cli.times import span_words
 from cli.wiring import identity, make_providers, open_store
@@ -54,14 +54,18 @@ def command(obj: dict[str, Any], /, full: bool, as_json_: bool) -> int:
       evt doctor
       evt doctor --json | jq .findings
     """
-    settings = load_settings(obj["home"], offline=obj["offline"])
-    report = _report(settings, load_home(obj["home"])[1], full=full, today=datetime.now(UTC).date())
+    problem = ""
+    try:
+        settings = load_settings(obj["home"], offline=obj["offline"])
+    except SettingsError as error:
+        settings, problem = bare_settings(obj["home"]), f"The settings can't be used. {error}"
+    report = _report(settings, problem, full=full, today=datetime.now(UTC).date())
     click.echo(json_line(report) if as_json_ else "\n".join(printable(line) for line in lines(report)))
     codes = [finding["exit_code"] for finding in report["findings"]]
     return worst([*codes, OK if report["usable"] else REFUSED])
 
 
-def _report(settings: Settings, origin: str, *, full: bool, today: date) -> dict[str, Any]:
+def _report(settings: Settings, problem: str, *, full: bool, today: date) -> dict[str, Any]:
     home, access, who = settings.home, settings.access, identity()
     existing = next(folder for folder in [home.root, *home.root.parents] if folder.exists())
     system, writable = file_system_of(str(existing)), os.access(existing, os.W_OK | os.X_OK)
@@ -73,6 +77,7 @@ def _report(settings: Settings, origin: str, *, full: bool, today: date) -> dict
     used = usage(home, checkup.folders, goes_on=lambda: full or time.monotonic() < until_s)
     free = shutil.disk_usage(existing).free
     advice = [
+        *([problem] if problem else []),
         *_of_home(existing, system, writable=writable, free_bytes=free),
         *_of_engines(transcribers, best),
         *_of_services(found, today),
@@ -81,7 +86,7 @@ def _report(settings: Settings, origin: str, *, full: bool, today: date) -> dict
         "versions": {**who.versions, "system": platform.platform()},
         "home": {
             "path": str(home.root),
-            "origin": origin,
+            "origin": settings.home_origin,
             "file_system": system.kind,
             "safe": system.safe,
             "survives_power_loss": system.durability == "disk",
@@ -101,7 +106,7 @@ def _report(settings: Settings, origin: str, *, full: bool, today: date) -> dict
         "best_transcriber": best,
         "pipelines": _pipelines(checkup),
         "findings": [as_json(finding) for finding in checkup.findings],
-        "usable": writable and system.safe and transcribers[best].lacking is None,
+        "usable": not problem and writable and system.safe and transcribers[best].lacking is None,
         "advice": advice or ([] if checkup.findings else ["Everything is ready."]),
     }
 
