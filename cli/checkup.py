@@ -29,9 +29,9 @@ from projections.state import Run
 SHOWN_MAX = 10
 """So many pipelines of a kind are looked at closely and named; the others are counted."""
 
-NEWER, SHORT, COPY, DECIDE = "newer", "short", "copy", "decision"
+NEWER, SHORT, COPY, DECIDE, FILES = "newer", "short", "copy", "decision", "files"
 STOPPED, INTERRUPTED, FAILURE, HEAD_OLD = "stopped", "interrupted", "failed", "head"
-RANKS = (GONE, DAMAGED_LOG, SHORT, UNREADABLE, NEWER, COPY, DECIDE, STOPPED, INTERRUPTED, FAILURE, HEAD_OLD)
+RANKS = (GONE, DAMAGED_LOG, SHORT, UNREADABLE, NEWER, COPY, DECIDE, FILES, STOPPED, INTERRUPTED, FAILURE, HEAD_OLD)
 """Kinds of findings; the first are the most urgent."""
 
 _OPEN = frozenset({"needs_decision", "waiting", "unfinished", "interrupted", "failed"})
@@ -110,6 +110,7 @@ def check_up(home: Home, store: Store, who: Identity) -> Checkup:
         *_newer({row.pipeline: row.newer for row in rows if row.newer is not None}),
         *_copies(copied, store),
         *_undecided(open_),
+        *_without_files(rows, home),
         *_dead(open_, holders, store, who),
         *_stopped(holders),
         *_failed(open_),
@@ -224,23 +225,26 @@ def _copies(copied: Sequence[Copy], store: Store) -> Iterator[Finding]:
 def _copy(copy: Copy, found: Compared, store: Store) -> Finding:
     what = f"{copy.path} is a copy of the log of {copy.pipeline}, named as by {copy.maker}. evt doesn't use it."
     said = {
-        SAME: (" It is the same as the log.", "It can be removed."),
-        OLDER: (f" The log holds all of it, and {found.log - found.copy} records more.", "It can be removed."),
+        SAME: (" It is the same as the log.", f"{copy.path} can be removed."),
+        OLDER: (
+            f" The log holds all of it, and {count(found.log - found.copy, 'record')} more.",
+            f"{copy.path} can be removed.",
+        ),
         LONGER: (
-            f" It holds all of the log, and {found.copy - found.log} records more: it is the newer one.",
-            f"While no evt runs, put it in the place of {store.path(copy.pipeline)}; then `evt validate "
+            f" It holds all of the log, and {count(found.copy - found.log, 'record')} more: it is the newer one.",
+            f"While no evt runs, put {copy.path} in the place of {store.path(copy.pipeline)}; then `evt validate "
             f"{copy.pipeline}`.",
         ),
         FORKED: (
             f" Both go on after record {found.common}, the log by {found.log - found.common} and the copy by "
             f"{found.copy - found.common}: two machines worked on it at once. What the copy says was paid is not "
             "in the log.",
-            "Keep the one that you believe, and move the other out of the folder. Let one machine alone use a home "
-            "that is synced.",
+            f"Keep {copy.path} or the log, whichever you believe, and move the other out of the folder. Let one "
+            "machine alone use a home that is synced.",
         ),
     }
     explained, remedy = said.get(
-        found.relation, (" It is no log of this pipeline.", "Look at it, and move it away.")
+        found.relation, (" It is no log of this pipeline.", f"Look at {copy.path}, and move it away.")
     )
     return Finding(COPY, what + explained, remedy, copy.pipeline)
 
@@ -255,6 +259,23 @@ def _undecided(rows: Sequence[Row]) -> Iterator[Finding]:
         )
 
     yield from _shown(waiting, DECIDE, finding, "`evt list --status needs_decision,waiting` shows them.")
+
+
+def _without_files(rows: Sequence[Row], home: Home) -> Iterator[Finding]:
+    """Yield finished pipelines of which no file is left: nothing but a loss, or half of a backup, does that."""
+    there = set(home.pipelines_with_files())
+    lost = [row for row in rows if row.status == "completed" and row.pipeline not in there]
+
+    def finding(row: Row) -> Finding:
+        what = f"{row.pipeline} ({shown_name(row.name)}) is completed, and none of its files is there."
+        remedy = (
+            f"Restore {home.artifacts(row.pipeline)} from the backup that the log is from; otherwise `evt run "
+            f"{row.pipeline}` makes again what something needs, which costs what it cost."
+        )
+        return Finding(FILES, what, remedy, row.pipeline)
+
+    more = "Restore the folder `artifacts` from the backup that the folder `logs` is from."
+    yield from _shown(lost, FILES, finding, more)
 
 
 def _dead(

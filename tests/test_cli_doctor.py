@@ -44,8 +44,10 @@ def begun(**changes: Any) -> list[ev.Event]:
     return made.events
 
 
-def put(evt: Evt, events: list[ev.Event], pipeline: str = ID, *, head: bool = True) -> Path:
+def put(evt: Evt, events: list[ev.Event], pipeline: str = ID, *, head: bool = True, files: bool = True) -> Path:
     lines = lines_of(pipeline, events)
+    if files:
+        (evt.home / "artifacts" / pipeline[:2] / pipeline).mkdir(parents=True, exist_ok=True)
     path = place(evt.home / "logs", f"{pipeline}.jsonl", b"".join(lines))
     if head:
         place(evt.home / "logs", f"{pipeline}.head", head_of(lines[-1]))
@@ -137,13 +139,13 @@ def test_a_copy_of_a_program_that_syncs_is_no_pipeline_and_is_explained(evt: Evt
     found = only(evt, 0)
     assert found["kind"] == "copy"
     assert maker in found["what"]
-    assert "It can be removed." in found["remedy"]
+    assert f"{log.with_name(name)} can be removed." in found["remedy"]
 
 
 @pytest.mark.parametrize(
     ("kept", "words"),
     [
-        (slice(None, -1), "The log holds all of it, and 1 records more"),
+        (slice(None, -1), "The log holds all of it, and 1 record more"),
         (None, "Both go on after record"),
     ],
 )
@@ -175,6 +177,13 @@ def test_no_file_of_ours_is_taken_for_a_copy(tmp_path: Path) -> None:
     ):
         place(tmp_path, name, b"")
     assert list(copies(str(tmp_path), folders(str(tmp_path)))) == []
+
+
+def test_a_finished_pipeline_without_any_file_is_told_as_half_of_a_backup(evt: Evt) -> None:
+    put(evt, finished(), files=False)
+    found = only(evt, 0)
+    assert found["kind"] == "files"
+    assert str(evt.home / "artifacts" / ID[:2] / ID) in found["remedy"]
 
 
 def test_a_run_whose_process_is_dead_is_explained_by_what_its_log_says(evt: Evt) -> None:
@@ -240,6 +249,7 @@ def test_a_head_that_is_older_than_its_finished_log_is_told_to_be_harmless(evt: 
     lines = lines_of(ID, finished())
     place(evt.home / "logs", f"{ID}.head", head_of(lines[-3]))
     place(evt.home / "logs", f"{ID}.jsonl", b"".join(lines))
+    (evt.home / "artifacts" / ID[:2] / ID).mkdir(parents=True)
     assert "Nothing is lost" in only(evt, 0)["remedy"]
 
 
