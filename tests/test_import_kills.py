@@ -18,7 +18,7 @@ from pipeline.bundling import Bundling
 from pipeline.home import Home
 from pipeline.importing import Importing
 from pipeline.recorder import Recorder
-from projections.events import ArtifactRef, PipelineCreated, RunFinished, SpeakersNamed
+from projections.events import ArtifactRef, PipelineCreated, RunFinished, RunStarted, SpeakersNamed
 from tests.support.dying import is_killed
 
 PIPELINE = "0123456789abcdef"
@@ -39,7 +39,7 @@ def make(root: Path, contents: list[bytes], *, finished: bool = False) -> None:
         artifacts.attempt("annotation", number).close()
         recorder.record(SpeakersNamed(ref, "anna"))
     if finished:
-        recorder.record(RunFinished("completed", 1.0))
+        recorder.record(RunStarted("anna", 1, "host", "boot", {}, {}, {}, {}), RunFinished("completed", 1.0))
     recorder.finish()
     log.writer.close()
 
