@@ -85,9 +85,17 @@ def survey(cleaner: Cleaner, named: Sequence[str], now_s: float) -> Survey:
 
 
 def carry_out(cleaner: Cleaner, found: Survey, is_stopped: Callable[[], bool] = lambda: False) -> list[Done]:
-    """Remove all that was found, until somebody wants to stop; what can't be removed stops nothing."""
-    done = [cleaner.clean(offer) for offer in found.offers if not is_stopped()]
-    return [*done, remove_temporary(cleaner.home, found.temporary)] if found.temporary else done
+    """Remove all that was found, until somebody wants to stop; what can't be removed stops nothing.
+
+    On a full disk one pipeline may free the room for another one's record, so what failed is tried again.
+    """
+    more = [remove_temporary(cleaner.home, found.temporary)] if found.temporary else []
+    done = {offer.pipeline: cleaner.clean(offer) for offer in found.offers if not is_stopped()}
+    if any(item.files for item in (*done.values(), *more)):
+        for offer in found.offers:
+            if (before := done.get(offer.pipeline)) and before.failures and not before.files and not is_stopped():
+                done[offer.pipeline] = cleaner.clean(offer)
+    return [*done.values(), *more]
 
 
 def paragraphs(found: Survey, *, paid: bool) -> Iterator[str]:
@@ -106,6 +114,9 @@ def paragraphs(found: Survey, *, paid: bool) -> Iterator[str]:
         yield f"To get answers again that were paid for costs as much as they did: {cost}{more}."
     if any(item.kind == AUDIO for item in found.candidates):
         yield "Audio is converted again if something needs it; keep the recordings for that."
+    if alone := sum(not offer.has_recording for offer in found.offers):
+        of = count(alone, "pipeline")
+        yield f"Of {of} the recording isn't where it was seen: the converted audio may be the only copy."
     for reason, number in sorted(Counter(item.reason for item in found.spared).items()):
         yield f"Left alone: {count(number, 'pipeline')}, {'each ' if number > 1 else ''}because {reason}."
     for name in found.orphans:

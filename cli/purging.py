@@ -19,7 +19,7 @@ from cli.exit_codes import FAILED, OK, REFUSED
 from cli.output import say
 from cli.render import count, json_line, printable, shown_name, size, table
 from cli.system import allow_many_files
-from pipeline.cleanup import Done, Spared
+from pipeline.cleanup import Done, Spared, free_bytes
 from pipeline.purging import InBundle, Purgeable, Purger
 from projections.cost import Row, Sums, totals
 
@@ -107,12 +107,14 @@ def _paragraphs(offers: Sequence[Purgeable], spared: Sequence[Spared], bundle: P
 
 
 def _row(offer: Purgeable) -> tuple[str, ...]:
-    amounts = (str(offer.files), size(offer.size_bytes), cost_words(offer.cost) or "-")
+    amounts = (str(len(offer.found)), size(free_bytes(offer.found)), cost_words(offer.cost) or "-")
     return (offer.pipeline, offer.status.replace("_", " "), *amounts, shown_name(offer.name))
 
 
 def _amounts(offers: Sequence[Purgeable]) -> tuple[int, int]:
-    return sum(offer.files for offer in offers), sum(offer.size_bytes for offer in offers)
+    """Return how many files these are, and the bytes that come free: variants share files with their base."""
+    found = [item for offer in offers for item in offer.found]
+    return len(found), free_bytes(found)
 
 
 def _cost(offers: Sequence[Purgeable]) -> tuple[Sums, ...]:
@@ -150,8 +152,8 @@ def _offer_as_json(offer: Purgeable, done: Done | None) -> dict[str, Any]:
         "pipeline": offer.pipeline,
         "name": shown_name(offer.name),
         "status": offer.status,
-        "files": offer.files,
-        "size_bytes": offer.size_bytes,
+        "files": len(offer.found),
+        "size_bytes": free_bytes(offer.found),
         "cost": costs_as_json(offer.cost),
         "removed": {"files": done.files, "size_bytes": done.size_bytes} if done else None,
         "spared": done.spared if done else None,

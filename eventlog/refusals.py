@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from eventlog.errors import (
     CorruptLogError,
     LogError,
@@ -139,10 +141,11 @@ def unreadable(place: Place, error: OSError) -> LogStorageError:
 
 
 def unwritable(place: Place, error: OSError) -> LogStorageError:
-    """Say that the disk does not take the log."""
+    """Say that the disk does not take the log, or what lies beside it."""
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    cause = "Make room on the disk" if full else "Check the folder's permissions and the disk"
     return LogStorageError(
-        f"The log {place.log} can't be opened for writing: {error.strerror or error}. "
-        "Check the folder's permissions and the free space, then repeat the command.",
+        f"The log {place.log} can't be written: {error.strerror or error}. {cause}, then repeat the command.",
         pipeline=place.pipeline,
     )
 

@@ -7,18 +7,19 @@ the log believes in is missing; what still lies there although the log says it i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve, frozen
 
-from eventlog.errors import EvtError, LogLockedError, ReadOnlyLogError
+from eventlog.errors import EvtError, LogLockedError, LogStorageError, ReadOnlyLogError
 from eventlog.storage import PosixStorage
 from eventlog.store import Store
 from pipeline.artifacts import SCRATCH
 from pipeline.home import Home
 from pipeline.recorder import Recorder
+from pipeline.recordings import lies_where_it_was
 from pipeline.removing import (
     Lying,
     files_ending,
@@ -30,7 +31,7 @@ from pipeline.removing import (
     remove_folder,
     within,
 )
-from projections.cleaning import Rule, last_used, leftovers, passed_over, price, removable, untouchable
+from projections.cleaning import AUDIO, Rule, last_used, leftovers, passed_over, price, removable, untouchable
 from projections.cost import Sums
 from projections.events import ArtifactErased
 from projections.fold import fold, initial_state
@@ -62,12 +63,18 @@ class Candidate:
 
 @frozen
 class Offer:
-    """What could go of a pipeline; `cost` is what that costs to make again, one for each currency."""
+    """What could go of a pipeline.
+
+    Attributes:
+        cost: what that costs to make again, one for each currency.
+        has_recording: no converted audio is among it, or the recording seems to lie where it was seen.
+    """
 
     pipeline: str
     name: Any
     candidates: tuple[Candidate, ...]
     cost: tuple[Sums, ...] = ()
+    has_recording: bool = True
 
     @property
     def recorded(self) -> list[Lying]:
@@ -140,22 +147,29 @@ class Cleaner:
             return Done(offer.pipeline, failures=(f"{error.filename or offer.pipeline}: {error.strerror}",))
 
     def _record_and_remove(self, offer: Offer) -> Done:
+        """Record → end the log → remove. Where the disk has room for the record alone, the log ends after that."""
+        is_ended = True
+        with self._recorder(offer.pipeline) as recorder, opened(self.home.artifacts(offer.pipeline)) as root:
+            if root is None:
+                return Done(offer.pipeline)
+            now = self._offered(recorder.state, root)
+            if isinstance(now, Offer):
+                now = _common(now, offer)
+                recorder.record(*_events(now.recorded, self.reason, self.user))
+                if now.recorded or not recorder.state.sealed:
+                    is_ended = _is_ended(recorder)
+            done = self._remove(root, offer, now)
+        if not is_ended:
+            with self._recorder(offer.pipeline) as recorder:
+                recorder.finish()
+        return done
+
+    @contextmanager
+    def _recorder(self, pipeline: str) -> Iterator[Recorder]:
         run = self.new_run_id()
-        log = self.store.open_writer(offer.pipeline, run=run)
-        try:
-            recorder = Recorder(self.store, log, run)
-            with opened(self.home.artifacts(offer.pipeline)) as root:
-                if root is None:
-                    return Done(offer.pipeline)
-                now = _offered(recorder.state, root, self.rule)
-                if isinstance(now, Offer):
-                    now = _common(now, offer)
-                    recorder.record(*_events(now.recorded, self.reason, self.user))
-                    if now.recorded or not recorder.state.sealed:
-                        recorder.finish()
-                return self._remove(root, offer, now)
-        finally:
-            log.writer.close()
+        log = self.store.open_writer(pipeline, run=run)
+        with closing(log.writer):
+            yield Recorder(self.store, log, run)
 
     def _remove(self, root: int, offer: Offer, now: Offer | Spared) -> Done:
         if isinstance(now, Spared):
@@ -173,7 +187,24 @@ class Cleaner:
                 return Spared(pipeline, COPY)
         except EvtError:
             return Spared(pipeline, "its log is damaged or can't be read; `evt validate` says more")
-        return _offered(state, root, self.rule)
+        return self._offered(state, root)
+
+    def _offered(self, state: PipelineState, root: int) -> Offer | Spared:
+        if (reason := untouchable(state)) is not None:
+            return Spared(state.pipeline_id, reason)
+        reason = passed_over(state, self.rule)
+        has_recording = lies_where_it_was(state)
+        found = [*_removable(state, root, self.rule)] if reason is None else []
+        if self.reason == RETENTION and not has_recording:
+            found = [item for item in found if item.kind != AUDIO]
+        found += [Candidate(item, LEFT) for path in leftovers(state) if (item := lying(root, path)) is not None]
+        if not self.rule.before or last_used(state) < self.rule.before:
+            found += [Candidate(folder, MAKING) for folder in _scratch(root)]
+        if not found and reason is not None:
+            return Spared(state.pipeline_id, reason)
+        cost = price(state, {item.found.path for item in found})
+        has_recording |= all(item.kind != AUDIO for item in found)
+        return Offer(state.pipeline_id, state.input_file, tuple(found), cost, has_recording)
 
     @contextmanager
     def _held(self, pipeline: str) -> Iterator[bool]:
@@ -225,18 +256,13 @@ def _may_hold(root: int) -> bool:
     return False
 
 
-def _offered(state: PipelineState, root: int, rule: Rule) -> Offer | Spared:
-    if (reason := untouchable(state)) is not None:
-        return Spared(state.pipeline_id, reason)
-    reason = passed_over(state, rule)
-    found = [*_removable(state, root, rule)] if reason is None else []
-    found += [Candidate(item, LEFT) for path in leftovers(state) if (item := lying(root, path)) is not None]
-    if not rule.before or last_used(state) < rule.before:
-        found += [Candidate(folder, MAKING) for folder in _scratch(root)]
-    if not found and reason is not None:
-        return Spared(state.pipeline_id, reason)
-    paths = {item.found.path for item in found}
-    return Offer(state.pipeline_id, state.input_file, tuple(found), price(state, paths))
+def _is_ended(recorder: Recorder) -> bool:
+    """End a log whose records are safe; False: the disk has no room for that."""
+    try:
+        recorder.finish()
+    except LogStorageError:
+        return False
+    return True
 
 
 def _removable(state: PipelineState, root: int, rule: Rule) -> Iterator[Candidate]:

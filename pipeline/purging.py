@@ -24,11 +24,11 @@ from eventlog.store import Store
 from pipeline.artifacts import Artifacts, file_sha256
 from pipeline.bundles import Limits
 from pipeline.bundling import HANDED_OVER, Bundling
-from pipeline.cleanup import BUSY, COPY, Done, Spared
+from pipeline.cleanup import BUSY, COPY, Done, Spared, free_bytes
 from pipeline.errors import BundleError
 from pipeline.home import Home
 from pipeline.recordings import recordable_name
-from pipeline.removing import folder_of, lying, opened, remove_folder
+from pipeline.removing import Lying, files_below, folder_of, lying, opened, remove_folder
 from pipeline.tombstones import Kept, Tombstone, tombstone_from
 from pipeline.unbundling import verify
 from projections.cleaning import Rule, purge_passed_over, untouchable
@@ -46,15 +46,14 @@ class Purgeable:
     """A pipeline that could be purged: what would go, and what it had cost.
 
     Attributes:
-        size_bytes: of the log and all that belongs to it.
+        found: the log and all that belongs to it.
         head: its last record; another one means that it was changed since.
     """
 
     pipeline: str
     name: Any
     status: str
-    files: int
-    size_bytes: int
+    found: tuple[Lying, ...]
     head: Head
     cost: tuple[Sums, ...]
 
@@ -178,8 +177,8 @@ class Purger:
             reason = "its log holds nothing yet"
         if reason is not None or head is None:
             return Spared(pipeline, reason or "")
-        files, size_bytes = remains(self.home, self.store, pipeline)
-        return Purgeable(pipeline, state.input_file, state.status, files, size_bytes, head, total_cost(state))
+        found = remains(self.home, self.store, pipeline)
+        return Purgeable(pipeline, state.input_file, state.status, found, head, total_cost(state))
 
     def _stone(self, state: PipelineState, head: Head, kept: Kept | None) -> Tombstone:
         return Tombstone(
@@ -240,16 +239,15 @@ def alone(home: Home) -> Iterator[Path]:
         os.close(fd)
 
 
-def remains(home: Home, store: Store, pipeline: str) -> tuple[int, int]:
-    """Return how many files there are of a pipeline, its log included, and their bytes."""
+def remains(home: Home, store: Store, pipeline: str) -> tuple[Lying, ...]:
+    """Return the files that there are of a pipeline, its log included."""
     with opened(home.logs / pipeline[:2]) as folder:
         names = store.purging(pipeline).names() if folder is not None else []
         beside = [lying(folder, name) for name in names] if folder is not None else []
     root = home.artifacts(pipeline)
     with opened(root.parent) as folder:
-        found = folder_of(folder, "", root.name) if folder is not None else None
-    there = [item for item in (*beside, found) if item is not None]
-    return sum(item.files for item in there), sum(item.size_bytes for item in there)
+        below = files_below(folder, root.name) if folder is not None else []
+    return tuple(item for item in (*beside, *below) if item is not None)
 
 
 def _settled(home: Home, store: Store, notes: Path, pipeline: str) -> Done:
@@ -284,8 +282,9 @@ def _finished(home: Home, store: Store, notes: Path, pipeline: str) -> Done:
         failures.append(str(error))
     except OSError as error:
         failures.append(f"{error.filename or root}: {error.strerror or error}")
-    after = remains(home, store, pipeline)
-    return Done(pipeline, before[0] - after[0], before[1] - after[1], tuple(failures))
+    after = {item.inode for item in remains(home, store, pipeline)}
+    gone = [item for item in before if item.inode not in after]
+    return Done(pipeline, len(gone), free_bytes(gone), tuple(failures))
 
 
 def _read(store: Store, pipeline: str) -> tuple[PipelineState, Head | None]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from attrs import frozen
 
+_ANY_DEPTH = 64
+"""Deeper than any folder of ours."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -119,6 +121,14 @@ def folder_of(parent: int, at: str, name: str) -> Lying | None:
             sizes, inode = _sizes(parent, name), (found.st_dev, found.st_ino)
             return Lying(at + name, sum(sizes), len(sizes), 1, inode, found.st_mtime, is_folder=True)
     return None
+
+
+def files_below(parent: int, name: str) -> list[Lying]:
+    """Return the regular files in a folder and below it; none where there is no such folder."""
+    with suppress(OSError), _inside(parent, name) as root:
+        found = (_file(folder, file, at + file) for folder, at, names in within(root, _ANY_DEPTH) for file in names)
+        return [item for item in found if item is not None]
+    return []
 
 
 def _file(folder: int, name: str, path: str) -> Lying | None:

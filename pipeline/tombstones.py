@@ -79,10 +79,10 @@ class Tombstone:
     def words(self) -> str:
         """What happened, as a clause."""
         if self.sha256 is None:
-            return "was purged; when, and what it had cost, can't be told, since its tombstone can't be understood"
+            return "was purged; its tombstone can't be understood, so nobody can tell when, and what it had cost"
         paid = [str(sums.at_most) if sums.at_most else "an unknown amount" for sums in self.cost]
         cost = f"; {' and '.join(paid)} had been paid for it" if paid else ""
-        return f"was purged on {self.purged_at[:10]} at {self.purged_at[11:16]} UTC{cost}"
+        return f"was purged, its log included, on {self.purged_at[:10]} at {self.purged_at[11:16]} UTC{cost}"
 
     @property
     def way_back(self) -> str:
@@ -152,5 +152,5 @@ def refusal(store: Store, pipeline: str) -> PurgedError | None:
     """Return why no log of a pipeline may be begun: it was purged, perhaps erased before; None where one may."""
     if (found := tombstone_of(store, pipeline)) is None:
         return None
-    said = f"{pipeline} {found.words}, its log included. {found.way_back} {found.way_on}"
+    said = f"{pipeline} {found.words}. {found.way_back} {found.way_on}"
     return PurgedError(f"{' '.join(said.split())} Nothing was done.", pipeline=pipeline)

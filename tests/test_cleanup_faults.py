@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -360,6 +361,29 @@ def _as_nobody(folder: Path, work: Callable[[], object]) -> int:
         finally:
             os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+class FullDisk(PosixStorage):
+    """A disk that has room in files that are there, and none for another one, until something is removed."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def write_new(self, path: str, data: bytes) -> None:
+        if list(self.home.glob("artifacts/*/*/audio_conversion/1/audio.flac")):
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        super().write_new(path, data)
+
+
+def test_one_cleanup_frees_a_disk_that_has_room_for_its_record_alone(home: Path) -> None:
+    (done,) = clean(home, FullDisk(home))
+    assert done.failures == ()
+    assert done.files == 5
+    require_believed(home)
+    assert state_of(home).sealed
+    store = Store(str(home / "logs"))
+    pipeline = state_of(home).pipeline_id
+    assert store.read_head(pipeline) == store.read(pipeline).verdict.head
 
 
 def test_many_files_are_told_in_records_that_are_not_too_long(home: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_purged_recording_is_paid_for_again_only_after_the_users_word(evt: Evt
         ["show", pipeline[:5]],
     ):
         told = evt(*command, code=5).stderr
-        assert "was purged on" in told
+        assert "was purged, its log included, on" in told
         assert "USD had been paid" in told
         assert f"evt accept {pipeline}" in told
     assert "nothing was accepted" in evt("accept", "talk.wav", code=5).stderr
@@ -118,3 +118,101 @@ def test_an_erased_recording_stays_erased_when_it_is_purged(evt: Evt) -> None:
     assert set(files(evt)) == {f"logs/{pipeline[:2]}/{pipeline}.purged"}
     evt("erase", "talk.wav", "--unerase")
     assert evt.json("run", "talk.wav", *evt.engines)[0]["outcome"] == "completed"
+
+
+def test_variants_go_with_their_base_and_come_back_with_it(evt: Evt) -> None:
+    evt("compare", "talk.wav", "--transcriber", "builtin", "--no-html")
+    before, base = files(evt), evt.json("list")[0]["pipeline_id"].partition(".")[0]
+    evt("cleanup", base, "--purge", "--bundle", "both", "--yes")
+    assert {Path(name).name for name in files(evt)} == {f"{base}.purged", f"{base}.2.purged"}
+    assert (
+        f"{base} was purged" in evt("compare", "talk.wav", "--transcriber", "builtin", "--no-html", code=5).stderr
+    )
+    evt("import", "both")
+    assert files(evt) == before
+
+
+def test_a_variant_that_was_purged_is_not_made_and_paid_for_again_unasked(evt: Evt) -> None:
+    evt("compare", "talk.wav", "--transcriber", "builtin", "--no-html")
+    base = evt.json("list")[0]["pipeline_id"].partition(".")[0]
+    evt("cleanup", f"{base}.2", "--purge", "--no-bundle", "--yes")
+    again = ("compare", "talk.wav", "--transcriber", "builtin", "--no-html")
+    assert f"evt accept {base}.2" in evt(*again, code=5).stderr
+    assert "nothing to do" in evt.run("talk.wav").stdout, "the base has all that it had"
+    evt("accept", f"{base}.2", "--yes")
+    evt(*again)
+
+
+def test_a_family_of_which_a_part_is_left_alone_stays_whole(evt: Evt) -> None:
+    evt("compare", "talk.wav", "--transcriber", "builtin", "--no-html")
+    before, base = files(evt), evt.json("list")[0]["pipeline_id"].partition(".")[0]
+    (log,) = evt.home.glob(f"logs/*/{base}.2.jsonl")
+    content = log.read_bytes()
+    log.write_bytes(content.replace(b'"seq":3', b'"seq":4', 1))
+    told = evt("cleanup", base, "--purge", "--no-bundle", "--yes", code=3).stdout
+    assert "its log is damaged" in told
+    assert f"its variant {base}.2 is left alone" in told
+    log.write_bytes(content)
+    assert files(evt) == before
+
+
+def test_what_is_in_doubt_is_not_purged(tmp_path: Path) -> None:
+    other = Evt(tmp_path)
+    doubt = '[[failures]]\noperation = "transcription"\ncalls = [2]\ncode = "broken"\nkind = "ambiguous"'
+    fields = {"billable": "true", "price_per_min": 0.6, "chunk_s": "[2.0, 3.0]"}
+    other.script = write_script(other.folder / "doubt.toml", words=WORDS, extra=doubt, **fields)
+    other.speech()
+    other("run", "talk.wav", *other.engines, "--in-doubt", "stop", code=None)
+    before, status = files(other), other.json("list")[0]["status"]
+    purge = ("cleanup", "talk.wav", "--purge", "--no-bundle", "--yes", "--status", status)
+    assert "no outcome yet" in other(*purge, code=3).stdout
+    assert files(other) == before
+
+
+def test_one_that_is_not_finished_is_handed_over_and_goes_on_after_an_import(tmp_path: Path) -> None:
+    evt = Evt(tmp_path)
+    failing = '[[failures]]\noperation = "transcription"\ncalls = [2]\ncode = "broken"'
+    good, fields = evt.script, {"billable": "true", "price_per_min": 0.6, "chunk_s": "[2.0, 3.0]"}
+    evt.script = write_script(evt.folder / "bad.toml", words=WORDS, extra=failing, **fields)
+    evt.speech()
+    evt.run("talk.wav", code=1)
+    assert (
+        "--status failed takes such too"
+        in evt(*("cleanup", "talk.wav", "--purge", "--bundle", "b", "--yes"), code=3).stdout
+    )
+    evt("cleanup", "talk.wav", "--purge", "--bundle", "b", "--yes", "--status", "failed")
+    assert "goes on here" in evt("import", "b").stdout
+    assert not list(evt.home.glob("logs/*/*.purged"))
+    evt.script = good
+    assert "audio_conversion" in evt.json("run", "talk.wav", *evt.engines)[0]["reused"]
+
+
+def test_what_purged_pipelines_had_cost_is_said_beside_the_sums(evt: Evt) -> None:
+    evt("cleanup", "talk.wav", "--purge", "--no-bundle", "--yes")
+    assert "what purged pipelines had cost is not in these sums: 0." in evt("cost").stderr
+
+
+def test_a_tombstone_that_cannot_be_understood_still_stops_a_run(evt: Evt) -> None:
+    evt("cleanup", "talk.wav", "--purge", "--no-bundle", "--yes")
+    (path,) = evt.home.glob("logs/*/*.purged")
+    path.write_bytes(b"\xff{")
+    assert "can't be understood" in evt.run("talk.wav", code=5).stderr
+    evt("accept", "talk.wav", "--yes")
+    assert evt.json("run", "talk.wav", *evt.engines)[0]["outcome"] == "completed"
+
+
+def test_a_purge_that_was_killed_is_finished_by_the_next_command_and_counted(evt: Evt) -> None:
+    log = evt.log()
+    stone_of = log.with_suffix(".purged")
+    evt("cleanup", "talk.wav", "--purge", "--bundle", "b", "--yes")
+    content = stone_of.read_bytes()
+    evt("import", "b")
+    count = len(files(evt))
+    stone_of.write_bytes(content)
+    (evt.home / "purging").mkdir()
+    (evt.home / "purging" / log.stem).write_bytes(content)
+    evt("cleanup", "--dry-run")
+    assert len(files(evt)) == count + 2
+    told = evt("cleanup", "--yes").stdout
+    assert f"A purge was cut short; it is finished now. Removed {count} files" in told
+    assert list(files(evt)) == [str(stone_of.relative_to(evt.home))]

@@ -89,3 +89,18 @@ def test_paid_answers_never_go_by_themselves(evt: Evt) -> None:
     evt("run", "talk.wav", *evt.engines, EVT_RETENTION="0s")
     assert audio(evt) == 0
     assert len(list(evt.home.glob("artifacts/*/*/*/1/calls/*"))) == 2
+
+
+def test_audio_whose_recording_is_gone_goes_only_when_the_user_says_so(evt: Evt) -> None:
+    (evt.folder / "old.wav").unlink()
+    evt("run", "talk.wav", *evt.engines, EVT_RETENTION="7d")
+    assert audio(evt) == 2
+    shown = evt("cleanup", "--older-than", "7d", "--yes").stdout
+    assert "Of 1 pipeline the recording isn't where it was seen" in shown
+    assert audio(evt) == 1
+
+
+def test_a_file_of_another_size_is_not_taken_for_the_recording(evt: Evt) -> None:
+    (evt.folder / "old.wav").write_bytes(b"something else")
+    evt("run", "talk.wav", *evt.engines, EVT_RETENTION="7d")
+    assert audio(evt) == 2

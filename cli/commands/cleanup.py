@@ -70,7 +70,8 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], **flags: Any) ->
     _require_sense(pipelines, flags)
     home, _ = load_home(obj["home"])
     store = open_store(home, unsafe_fs=obj["unsafe_fs"])
-    settle_home(home, store, lambda done: _tell_settled(done, quiet=flags["as_json_"]))
+    if not flags["dry_run"]:
+        settle_home(home, store, lambda done: _tell_settled(done, quiet=flags["as_json_"]))
     named = list(dict.fromkeys(find_known(written, store, home) for written in pipelines))
     if flags["purge"]:
         return _purge(home, store, named, flags)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from cli.cost_report import Account, Report, in_words, report_as_csv, report_as_json
+from cli.costs import cost_words
 from cli.exit_codes import DAMAGED, OK
 from cli.home import load_home
 from cli.lookup import find_known, known_pipelines
@@ -24,6 +25,7 @@ from pipeline.home import Home
 from projections.cost import (
     GROUPINGS,
     UNDER_WAY,
+    Row,
     Sums,
     Together,
     call_cost,
@@ -95,6 +97,8 @@ def command(
     every = chosen or known_pipelines(store, home)
     accounts = [_account(store, pipeline, by, start) for pipeline in _noted(every, quiet=obj["quiet"])]
     _tell_what_is_lacking(accounts, quiet=obj["quiet"])
+    if not (chosen or obj["quiet"]):
+        _tell_what_was_purged(store)
     report = _report(by, start, accounts, home)
     if as_json_:
         click.echo(json_line(report_as_json(report)))
@@ -165,6 +169,16 @@ def _noted(pipelines: Sequence[str], *, quiet: bool) -> Iterator[str]:
         yield pipeline
     if shown_s > began_s:
         click.echo(f"\r{' ' * 60}\r", nl=False, err=True)
+
+
+def _tell_what_was_purged(store: Store) -> None:
+    """Say what pipelines had cost whose logs are gone, as far as their tombstones are not lifted."""
+    from pipeline.tombstones import tombstone_of
+
+    stones = [stone for name in store.tombstones() if (stone := tombstone_of(store, name)) is not None]
+    paid = cost_words(totals(Row("", sums) for stone in stones for sums in stone.cost))
+    if paid:
+        say(f"Note: what purged pipelines had cost is not in these sums: {paid}.", err=True)
 
 
 def _tell_what_is_lacking(accounts: Iterable[Account], *, quiet: bool) -> None:
