@@ -34,6 +34,7 @@ _EXIT_CODES = {
     "ReferenceFileError": REFUSED,
     "EditError": REFUSED,
     "WatchedError": REFUSED,
+    "ModelRefusedError": REFUSED,
 }
 """By class name, so that no error class need be imported before there is an error. Every other error of ours: 1."""
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "archive": "Compress the logs of finished pipelines; all commands still read them.",
     "path": "Print where a pipeline's log and files are.",
     "providers": "List who finds speakers and words, and what each can do and costs.",
+    "models": "List, get and remove the models of engines on this machine.",
     "voiceprint": "Let people be recognised by their voices.",
     "doctor": "Say what works here, what is lacking, and what to do.",
     "selftest": "Try on this disk and Python what the log promises.",

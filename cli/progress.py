@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from cli.output import say
@@ -113,6 +113,24 @@ class LiveReporter(PlainReporter):
         """Give the terminal back; the next stage takes it again."""
         with suppress(OSError):
             self._bars.stop()
+
+
+@contextmanager
+def download_bar(name: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
+    """Show on stderr how far a download is; what is given is told of bytes, also of such that count no more."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("  {task.description}"), BarColumn(bar_width=30), DownloadColumn())
+    with Progress(
+        *(*columns, TextColumn("left"), TimeRemainingColumn()),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bars:
+        task = bars.add_task(name, total=total_bytes)
+        yield lambda number: bars.advance(task, number)
 
 
 def make_reporter(*, quiet: bool, verbose: bool) -> PlainReporter:

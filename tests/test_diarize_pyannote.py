@@ -110,7 +110,7 @@ def test_it_says_what_it_is_and_imports_no_library_for_that(tmp_path):
 
 def test_without_a_model_or_the_package_it_says_in_one_line_how_to_get_it(tmp_path):
     lacking = PyannoteDiarizer(cache=tmp_path).engine().lacking
-    assert (f"hf download {DEFAULT_MODEL}" if installed else "pip install 'pyannote.audio>=4,<5'") in lacking
+    assert (f"evt models get {DEFAULT_MODEL}" if installed else "pip install 'pyannote.audio>=4,<5'") in lacking
     assert "\n" not in lacking
 
 
@@ -154,7 +154,8 @@ def test_a_model_that_refers_to_others_says_which_of_them_are_not_here(tmp_path)
     cached(tmp_path, "pyannote/speaker-diarization-3.1", config=LEGACY, parts=())
     cached(tmp_path, "pyannote/segmentation-3.0", config="", parts=())
     lacking = PyannoteDiarizer("pyannote/speaker-diarization-3.1", cache=tmp_path).engine().lacking
-    assert "`hf download pyannote/wespeaker-voxceleb-resnet34-LM` and `hf download " + DEFAULT_MODEL in lacking
+    get = "`evt models get "
+    assert f"{get}pyannote/wespeaker-voxceleb-resnet34-LM` and {get}{DEFAULT_MODEL}`" in lacking
     assert "segmentation-3.0" not in lacking
 
 

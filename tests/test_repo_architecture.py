@@ -26,7 +26,7 @@ AUDIO = frozenset({"av", "pydub", "soundfile", "soxr", "webrtcvad"})
 SPEECH = frozenset({"ctranslate2", "faster_whisper", "httpx2", "openai", "pocketsphinx", "requests"})
 SPEECH |= {"huggingface_hub", "pyannote", "torch"}
 DOCUMENTS = frozenset({"docx"})
-SYSTEM = frozenset({"backports", "msgspec", "platformdirs", "rich", "sqlite3", "tomlkit"})
+SYSTEM = frozenset({"backports", "certifi", "msgspec", "platformdirs", "rich", "sqlite3", "tomlkit"})
 CLIENTS = AUDIO | SPEECH | DOCUMENTS | SYSTEM
 """Libraries that have one door: exactly one file knows how they are called."""
 
@@ -36,7 +36,10 @@ HEAVY = CLIENTS - {"sqlite3"}
 PACKAGES = {
     "eventlog": frozenset({"attrs", "backports", "msgspec", "orjson"}),
     "projections": frozenset({"attrs", "orjson"}),
-    "pipeline": frozenset({"attrs", "orjson", "numpy", "platformdirs", "sqlite3"}) | AUDIO | SPEECH | DOCUMENTS,
+    "pipeline": frozenset({"attrs", "certifi", "orjson", "numpy", "platformdirs", "sqlite3"})
+    | AUDIO
+    | SPEECH
+    | DOCUMENTS,
     "cli": frozenset({"attrs", "orjson", "click", "rich", "tomlkit"}),
 }
 """What each package may import besides the standard library and ours."""

@@ -79,7 +79,7 @@ def test_it_says_what_it_is_and_imports_no_library_for_that(tmp_path):
 
 def test_without_a_model_or_the_package_it_says_in_one_line_how_to_get_it(tmp_path):
     lacking = WhisperTranscriber(cache=tmp_path).engine().lacking
-    remedy = "hf download Systran/faster-whisper-small" if installed else "-m pip install 'faster-whisper"
+    remedy = "evt models get small" if installed else "-m pip install 'faster-whisper"
     assert remedy in lacking
     assert "\n" not in lacking
 
@@ -88,7 +88,7 @@ def test_without_a_model_or_the_package_it_says_in_one_line_how_to_get_it(tmp_pa
 def test_the_remedy_names_the_model_that_was_asked_for(tmp_path):
     lacking = WhisperTranscriber("turbo", cache=tmp_path).engine().lacking
     assert "'turbo'" in lacking
-    assert "hf download mobiuslabsgmbh/faster-whisper-large-v3-turbo" in lacking
+    assert "evt models get turbo" in lacking
 
 
 def test_the_best_model_of_the_cache_is_taken_and_english_ones_last(tmp_path):

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from pipeline.errors import ProviderError, StoppedError
-from pipeline.providers.hub import hub_cache, hub_snapshot
+from pipeline.providers.hub import hub_cache, hub_snapshot, is_repository, keep_client_offline
 from projections.engine import Engine
 
 if TYPE_CHECKING:
@@ -169,12 +169,12 @@ def find_model(name: str, cache: Path) -> Model | None:
     """
     if name.startswith(("/", "./", "../", "~")):
         folder = Path(name).expanduser().resolve()
-        return Model(folder.name, folder) if _is_whole(folder) else None
-    snapshot = hub_snapshot(cache, name, _is_whole)
+        return Model(folder.name, folder) if is_whole(folder) else None
+    snapshot = hub_snapshot(cache, name, is_whole)
     return Model(name, snapshot, snapshot.name) if snapshot else None
 
 
-def _is_whole(folder: Path) -> bool:
+def is_whole(folder: Path) -> bool:
     """Say whether a model's configuration is there, and every folder of it that the configuration names."""
     try:
         config = (folder / CONFIG).read_text("utf-8", "replace")
@@ -201,8 +201,8 @@ def _missing_parts(model: Model, cache: Path) -> Iterator[str]:
             yield part.partition("@")[0]
 
 
-def _lacking(name: str, model: Model | None, cache: Path) -> str | None:
-    """Say in one line what is missing and how to get it; None: nothing."""
+def package_problem() -> str | None:
+    """Say how to install the package that this engine needs; None: it is installed."""
     install = f"`{sys.executable} -m pip install '{REQUIREMENT}'`"
     try:
         found = version(PACKAGE)
@@ -210,18 +210,25 @@ def _lacking(name: str, model: Model | None, cache: Path) -> str | None:
         return f"The pyannote diarizer needs the package {PACKAGE}, which isn't there. Install it: {install}."
     if found.partition(".")[0] != MAJOR:
         return f"The pyannote diarizer needs {PACKAGE} {MAJOR}, not {found}. Install it: {install}."
+    return None
+
+
+def _lacking(name: str, model: Model | None, cache: Path) -> str | None:
+    """Say in one line what is missing and how to get it; None: nothing."""
+    if problem := package_problem():
+        return problem
     if model is None:
         return (
-            f"On this machine the whole model '{name}' isn't in {cache}: accept its conditions on "
-            f"https://huggingface.co/{name if '/' in name.strip('./~') else DEFAULT_MODEL}, then get it there with "
-            f"`hf download {name}`; or name with `--diarizer pyannote:./FOLDER` a folder that holds one."
+            f"On this machine the whole model '{name}' isn't in {cache}: "
+            f"`evt models get {name if is_repository(name) else DEFAULT_MODEL}` gets it there and says which terms "
+            "to accept; or name with `--diarizer pyannote:./FOLDER` a folder that holds one."
         )
     if "pyannoteai" in model.config:
         return (
             f"The model {model.name} sends the audio to pyannoteAI. Use `--diarizer pyannoteai` if you want that."
         )
     if missing := list(dict.fromkeys(_missing_parts(model, cache))):
-        commands = " and ".join(f"`hf download {repository}`" for repository in missing)
+        commands = " and ".join(f"`evt models get {repository}`" for repository in missing)
         return f"The model {model.name} refers to others that aren't in {cache}: get them there with {commands}."
     return None
 
@@ -240,10 +247,9 @@ def _load(model: Model, cache: Path, wanted: str) -> tuple[Any, str]:
     that it sets itself when it is imported, and reads each time; so that variable stays set, to `false`.
     """
     import torch
-    from huggingface_hub import constants
 
     _be_quiet()
-    constants.HF_HUB_OFFLINE = True  # nothing in this process may fetch a model in passing
+    keep_client_offline()
     from pyannote.audio import Pipeline
     from pyannote.audio.telemetry import set_telemetry_metrics
 

@@ -7,10 +7,7 @@ can stop waiting at any time, and no exception that holds the key or a presigned
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +23,7 @@ from attrs import evolve, field, frozen
 
 from pipeline.errors import ProviderError
 from pipeline.providers.endpoints import endpoint_of
+from pipeline.providers.unanswered import reason_of
 from pipeline.scrub import SAID_MAX, scrubbed
 from pipeline.secret import Secret
 from projections.failures import AMBIGUOUS, LOCAL, NEEDS_MONEY, NOT_SENT, REJECTED, THROTTLED
@@ -347,7 +345,7 @@ def _attempt(call: _Call) -> Got | _Broken:
             ) as response:
                 return _got(response)
     except requests.RequestException as error:
-        return _Broken(_reason(error))
+        return _Broken(reason_of(error))
 
 
 def _got(response: Response) -> Got | _Broken:
@@ -370,35 +368,8 @@ def _got(response: Response) -> Got | _Broken:
             if size > ANSWER_BYTES_MAX:
                 return _Broken("an answer without an end")
     except requests.RequestException as error:
-        return got if got.status >= 300 else _Broken(_reason(error))
+        return got if got.status >= 300 else _Broken(reason_of(error))
     return evolve(got, text=b"".join(pieces).decode("utf-8", "replace"))
-
-
-def _reason(error: BaseException) -> str:
-    """Say what went wrong in words that hold no address and no key, unlike the library's own."""
-    for cause in _causes(error):
-        if isinstance(cause, socket.gaierror):
-            return "its name can't be resolved"
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return "its certificate is not trusted"
-        if isinstance(cause, ssl.SSLError):
-            return "no secure connection"
-        if isinstance(cause, TimeoutError):
-            return "no answer in time"
-        if isinstance(cause, OSError) and cause.errno:
-            return os.strerror(cause.errno).lower()
-    return "the connection broke off"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    waiting: list[object] = [error]
-    while waiting:
-        cause = waiting.pop()
-        if isinstance(cause, BaseException) and id(cause) not in seen:
-            seen.add(id(cause))
-            yield cause
-            waiting += [*cause.args, getattr(cause, "reason", None), cause.__context__, cause.__cause__]
 
 
 def _upload_failed(host: str, found: Got | _Broken) -> ProviderError:

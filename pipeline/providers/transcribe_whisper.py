@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import frozen
 
 from pipeline.errors import ProviderError, StoppedError
-from pipeline.providers.hub import hub_cache, hub_snapshot
+from pipeline.providers.hub import hub_cache, hub_snapshot, is_repository
 from pipeline.providers.whisper_device import (
     AUTO,
     CUDA,
@@ -58,6 +58,9 @@ turn other languages into nonsense. Source: the table of faster-whisper 1.2.1.""
 
 ALIASES: Mapping[str, str] = {"large": "large-v3", "turbo": "large-v3-turbo"}
 
+SUGGESTED = "small"
+"""The model to begin with: of those that a processor runs in about the time of the recording, the best."""
+
 NEEDED = ("model.bin", "config.json", "tokenizer.json")
 """Without its tokenizer faster-whisper would fetch one from the network."""
 
@@ -94,7 +97,12 @@ class Model:
     @property
     def english_only(self) -> bool:
         """Whether its name says that it knows no other language; a folder's name may not say it."""
-        return self.name.endswith(".en") or self.name.startswith("distil-")
+        return is_english_only(self.name)
+
+
+def is_english_only(name: str) -> bool:
+    """Say whether a model's name tells that it knows no language but English."""
+    return name.endswith(".en") or name.startswith("distil-")
 
 
 def make(context: Context) -> WhisperTranscriber:
@@ -312,30 +320,38 @@ def find_model(name: str | None, cache: Path) -> Model | None:
     if name is None:
         return next((model for known in MODELS if (model := find_model(known, cache))), None)
     repository = MODELS.get(ALIASES.get(name, name))
-    if repository is None and _complete(Path(name).expanduser()):
+    if repository is None and is_complete(Path(name).expanduser()):
         folder = Path(name).expanduser().resolve()
         return Model(folder.name, folder)
-    snapshot = hub_snapshot(cache, repository or name, _complete)
+    snapshot = hub_snapshot(cache, repository or name, is_complete)
     return Model(ALIASES.get(name, name), snapshot, snapshot.name) if snapshot else None
 
 
-def _complete(folder: Path) -> bool:
+def is_complete(folder: Path) -> bool:
+    """Say whether a folder holds all that a model can't do without."""
     return all((folder / name).is_file() for name in NEEDED)
+
+
+def package_problem() -> str | None:
+    """Say how to install the package that this engine needs; None: it is installed."""
+    if find_spec("faster_whisper"):
+        return None
+    return (
+        "The whisper transcriber needs the package faster-whisper, which isn't installed; install it with "
+        f"`{sys.executable} -m pip install 'faster-whisper>=1.2.1' 'av<19'`."
+    )
 
 
 def _lacking(name: str | None, model: Model | None, cache: Path) -> str | None:
     """Say in one line what is missing and how to get it; None: nothing."""
-    if not find_spec("faster_whisper"):
-        return (
-            "The whisper transcriber needs the package faster-whisper, which isn't installed; install it with "
-            f"`{sys.executable} -m pip install 'faster-whisper>=1.2.1' 'av<19'`."
-        )
+    if problem := package_problem():
+        return problem
     if model:
         return None
     sought = "no Whisper model is" if name is None else f"the whole Whisper model '{name}' isn't"
-    wanted = MODELS.get(ALIASES.get(name or "", name or ""), MODELS["small"])
+    wanted = name if name in {*MODELS, *ALIASES} or is_repository(name or "") else SUGGESTED
     return (
-        f"On this machine {sought} in {cache}: get one there with `hf download {wanted}`, or name with `--model` "
+        f"On this machine {sought} in {cache}: `evt models get {wanted}` gets one there, or name with `--model` "
         f"a folder that holds one ({', '.join(NEEDED)})."
     )
 
@@ -352,9 +368,10 @@ def _failed(error: Exception, model: Model) -> ProviderError:
             'CUDA_VISIBLE_DEVICES="" to use the processor instead.',
             "out_of_memory",
         )
+    again = f" (`evt models get {model.name} --again`)" if model.revision else ""
     return _error(
-        f"Whisper failed with the model {model.name} in {model.folder}: {error}. Get the model again, or choose "
-        "another one with `--model`.",
+        f"Whisper failed with the model {model.name} in {model.folder}: {error}. Get the model again{again}, or "
+        "choose another one with `--model`.",
         "engine_failed",
     )
 
