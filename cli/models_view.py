@@ -77,12 +77,13 @@ def known_json(known: Known) -> dict[str, Any]:
     }
 
 
-def offer_lines(offer: Offer) -> Iterator[str]:
+def offer_lines(offer: Offer, source: str) -> Iterator[str]:
     """Yield what would be fetched, from where, and where to."""
     missing = offer.size_bytes - offer.here_bytes
     here = f", of which {size(offer.here_bytes)} are here" if offer.here_bytes else ""
     yield f"{offer.choice.name}, a model for {offer.kind.engine}"
     facts = {
+        "source": source,
         "revision": offer.listing.revision,
         "size": f"{count(len(offer.files), 'file')}, {size(offer.size_bytes)}{here}",
         "licence": offer.listing.licence or "not stated",

@@ -107,7 +107,9 @@ def links(snapshot: Path) -> dict[str, str]:
 
 
 def test_a_model_is_fetched_as_the_tools_of_the_hub_lay_it_and_only_what_the_engine_reads(models: Models) -> None:
-    said = models("get", "small", "--yes").stdout
+    done = models("get", "small", "--yes")
+    said = done.stdout
+    assert done.stderr == "" or not installed, "no progress where nobody looks"
     files, folder = whisper_files(), models.folder()
     revision = models.hub.repositories[SMALL].revision
     for fact in (revision, models.hub.endpoint, "4 files, 3.0 MB", "mit", str(folder), "free"):

@@ -108,8 +108,8 @@ def get(obj: dict[str, Any], /, name: str, again: bool, yes: bool, as_json: bool
     settings = load_settings(obj["home"], offline=obj["offline"])
     hub = _hub(settings)
     offer = offer_of(hub, cache, choice)
-    source = f"{hub.page(choice.repository)}/tree/{offer.listing.revision}"
-    for line in (*offer_lines(offer), f"  {'source':<9} {source}") if not as_json else ():
+    source = hub.page(choice.repository)
+    for line in offer_lines(offer, source) if not as_json else ():
         say(printable(line))
     for note in _notes(offer.kind.engine, choice):
         say(f"Note: {printable(note)}", err=True)
@@ -118,8 +118,12 @@ def get(obj: dict[str, Any], /, name: str, again: bool, yes: bool, as_json: bool
             say("evt: nothing was fetched, since nobody can be asked; --yes fetches.", err=True)
             return REFUSED
         return OK
-    with steps_of(offer, quiet=obj["quiet"] or as_json) as steps:
-        came = fetch(hub, offer, steps)
+    try:
+        with steps_of(offer, quiet=obj["quiet"] or as_json) as steps:
+            came = fetch(hub, offer, steps)
+    except KeyboardInterrupt:
+        say("What came stays; the same command goes on from there.", err=True)
+        raise
     if as_json:
         say(json_line({**offer_json(offer, source), "fetched_bytes": came, "was_here": False}))
     else:
@@ -172,7 +176,7 @@ def remove(obj: dict[str, Any], /, name: str, yes: bool, as_json: bool) -> int:
     known = Known(choice, look(cache, choice))
     going = survey(known.lying)
     if not going.files:
-        raise ModelRefusedError(f"{_absent(known)} There is nothing to remove.")
+        raise ModelRefusedError(f"The model {choice.name} isn't here; there is nothing to remove.")
     for line in removal_lines(known, going, other_revisions(known.lying)) if not as_json else ():
         say(printable(line))
     if not yes and not (agreed := _agreed("Remove it?", as_json=as_json)):
@@ -259,5 +263,6 @@ def _tell_here(known: Known, *, as_json: bool) -> int:
 
 
 def _absent(known: Known) -> str:
-    what = f"Only {size(known.lying.size_bytes)} of it are here" if known.lying.size_bytes else "It isn't here"
-    return f"{known.choice.name}: {what[0].lower()}{what[1:]}. `evt models get {known.choice.name}` gets it."
+    name, here = known.choice.name, known.lying.size_bytes
+    part = f"only {size(here)} of the model {name} are" if here else f"the model {name} isn't"
+    return f"{part[0].upper()}{part[1:]} here: `evt models get {name}` gets it."

@@ -138,4 +138,7 @@ def _welcome(settings: Settings, shop: Workshop, item: Item) -> None:
     if speakers and words and not (speakers.network or words.network):
         say("Nothing left this machine.", err=True)
     if words and not words.network:
-        say("For better transcripts install the whisper engine: `evt doctor` says how.", err=True)
+        say(
+            "For better transcripts: the whisper engine, and `evt models get small`. `evt doctor` says how.",
+            err=True,
+        )

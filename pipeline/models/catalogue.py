@@ -122,11 +122,12 @@ def choose(written: str) -> Choice:
         return known
     if is_repository(name):
         return Choice(name, name)
-    close = get_close_matches(written, [*TABLE, *whisper.ALIASES], n=5, cutoff=0.5) or [*TABLE]
+    names, said = [*TABLE, *whisper.ALIASES], written.lower()
+    close = [name for name in names if len(said) > 2 and said in name] or get_close_matches(said, names, 5, 0.5)
     raise ModelRefusedError(
         f"No model is called {written[:80]!r}. `evt models list` shows all, and OWNER/REPO names any other of the "
         "hub. Do you mean:",
-        *close,
+        *(close or names),
     )
 
 

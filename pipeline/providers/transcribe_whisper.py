@@ -59,7 +59,7 @@ turn other languages into nonsense. Source: the table of faster-whisper 1.2.1.""
 ALIASES: Mapping[str, str] = {"large": "large-v3", "turbo": "large-v3-turbo"}
 
 SUGGESTED = "small"
-"""The model to begin with: of those that a processor runs in about the time of the recording, the best."""
+"""The model to begin with, also where there is no graphics card."""
 
 NEEDED = ("model.bin", "config.json", "tokenizer.json")
 """Without its tokenizer faster-whisper would fetch one from the network."""
@@ -344,12 +344,12 @@ def package_problem() -> str | None:
 
 def _lacking(name: str | None, model: Model | None, cache: Path) -> str | None:
     """Say in one line what is missing and how to get it; None: nothing."""
+    wanted = name if name in {*MODELS, *ALIASES} or is_repository(name or "") else SUGGESTED
     if problem := package_problem():
-        return problem
+        return problem if model else f"{problem} Then get a model: `evt models get {wanted}`."
     if model:
         return None
     sought = "no Whisper model is" if name is None else f"the whole Whisper model '{name}' isn't"
-    wanted = name if name in {*MODELS, *ALIASES} or is_repository(name or "") else SUGGESTED
     return (
         f"On this machine {sought} in {cache}: `evt models get {wanted}` gets one there, or name with `--model` "
         f"a folder that holds one ({', '.join(NEEDED)})."

@@ -13,7 +13,7 @@ from pipeline.speech.values import Gap, Turn, Utterance
 
 DRAFT_NOTE = (
     "Draft: made by the small built-in English engine, good enough to try evt, not to rely on. "
-    "`evt doctor` tells how to get a better one."
+    "`evt models get small` gets a better engine's model; `evt doctor` says what else it needs."
 )
 """What every output of an engine of draft quality says first, where its format has room for it."""
 

@@ -20,6 +20,7 @@ from attrs import define, field, frozen
 LARGE_BYTES = 100_000
 """From here on a file lies in the store; on the real hub it is the kind of file that decides, too."""
 SIGNATURE = "Signature=secret-signature"
+CLOSE = {"Connection": "close"}
 
 
 @frozen
@@ -132,6 +133,9 @@ class HubServer:
                 self.close_connection = True
                 hub._api_or_file(self) if where == "hub" else hub._stored(self)
 
+            def do_HEAD(self) -> None:
+                self.do_GET()
+
             def log_message(self, *_: Any) -> None:
                 pass
 
@@ -154,7 +158,8 @@ class HubServer:
         if repository.gated and request.headers.get("Authorization") != f"Bearer {self.token}":
             return _answer(request, 403, {"X-Error-Code": "GatedRepo"})
         file = "/".join(rest[2:])
-        assert rest[:2] == ["resolve", repository.revision]
+        assert rest[0] == "resolve"
+        assert rest[1] in {"main", repository.revision}
         content = repository.files[file]
         more = {"X-Repo-Commit": repository.revision, "ETag": f'"{blob_id(content)}"'}
         if len(content) < LARGE_BYTES:
@@ -180,11 +185,11 @@ class HubServer:
             start = int(span.removeprefix("bytes=").removesuffix("-"))
             headers = {**headers, "Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
         request.send_response(206 if start else 200)
-        for name, value in {**headers, "Content-Length": str(len(content) - start)}.items():
+        for name, value in {**headers, **CLOSE, "Content-Length": str(len(content) - start)}.items():
             request.send_header(name, value)
         request.end_headers()
         with suppress(OSError):  # the client may be gone
-            self._write(request, content[start:])
+            self._write(request, b"" if request.command == "HEAD" else content[start:])
 
     def _write(self, request: BaseHTTPRequestHandler, content: bytes) -> None:
         faults = self.faults
@@ -219,7 +224,8 @@ class HubServer:
 
 def _answer(request: BaseHTTPRequestHandler, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
     request.send_response(status)
-    for name, value in {**headers, "Content-Length": str(len(body))}.items():
+    for name, value in {**headers, **CLOSE, "Content-Length": str(len(body))}.items():
         request.send_header(name, value)
     request.end_headers()
-    request.wfile.write(body)
+    if request.command != "HEAD":
+        request.wfile.write(body)
