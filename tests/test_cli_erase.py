@@ -221,7 +221,8 @@ def test_an_erasure_that_is_killed_anywhere_is_finished_by_the_next(evt: Evt) ->
 
 
 def erasing(root: Path) -> Erasing:
-    return Erasing(Home(root), Store(str(root / "logs")), "anna", lambda: "run9", lambda: "2026-11-27T14:00:00.000000Z")
+    store, time = Store(str(root / "logs")), "2026-11-27T14:00:00.000000Z"
+    return Erasing(Home(root), store, "anna", lambda: "run9", lambda: time)
 
 
 def killed(step: int, root: Path, pipeline: str) -> bool:
