@@ -328,8 +328,7 @@ def test_what_the_hub_refuses_is_said_in_one_line(
     said = models("get", "small", "--yes", code=code).stderr
     assert says in said
     assert said.count("\n") == 1
-    models.hub.faults.status = {}
-    models("get", "small", "--yes")
+    assert find_model("small", models.cache) is None
 
 
 def test_a_hub_that_cannot_be_reached_is_said_in_one_line(models: Models) -> None:

@@ -224,7 +224,7 @@ def _host(url: str) -> str:
 
 
 def _listing(data: Any) -> Listing:
-    """Return an answer of the hub, checked. Source: its OpenAPI description, `/api/models/{repo}/revision`."""
+    """Return an answer of the hub, checked. Source of its form: huggingface_hub 2.4.0, `ModelInfo`."""
     revision = _hex(data["sha"], 40)
     card = data.get("cardData") or {}
     licence = card.get("license")
