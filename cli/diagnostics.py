@@ -60,6 +60,12 @@ def write_to(path: Path) -> None:
     logger.addHandler(handler)
 
 
+def written_to() -> Path | None:
+    """Return the file to which evt's loggers write; None: to none."""
+    handlers = logging.getLogger(LOGGER).handlers
+    return next((Path(one.baseFilename) for one in handlers if isinstance(one, logging.FileHandler)), None)
+
+
 def hide(secrets: Iterable[Secret]) -> None:
     """Let no file of diagnostics hold these, whatever quotes them."""
     found = tuple(secrets)

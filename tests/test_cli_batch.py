@@ -166,7 +166,7 @@ def test_a_batch_with_workers_is_gone_on_with_after_it_was_ended(evt: Evt, numbe
     folder.mkdir()
     for seed in range(WORTH_IT):
         evt.speech(f"in/r{seed}.wav", seconds=1.0, seed=seed + 1)
-    process = evt.start("run", "in", "-j2", *evt.engines)
+    process = evt.start("--log-file", "evt.log", "run", "in", "-j2", *evt.engines)
     wait_until(lambda: len(transcripts(evt)) >= 2)
     process.send_signal(number)
     process.communicate(timeout=60)
@@ -179,6 +179,7 @@ def test_a_batch_with_workers_is_gone_on_with_after_it_was_ended(evt: Evt, numbe
     }
     assert workers
     assert process.pid not in workers
+    assert workers <= {int(line.split()[3]) for line in (evt.work / "evt.log").read_text().splitlines()}
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 10)
     assert len(transcripts(evt)) < WORTH_IT
     evt.run("in")

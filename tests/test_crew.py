@@ -132,6 +132,16 @@ def test_a_worker_that_is_killed_fails_its_recording_only_and_the_next_one_gets_
     assert bench.work_on(bench.item(2)).code == 0
 
 
+def test_a_file_of_diagnostics_holds_what_workers_do_too(bench: Bench) -> None:
+    log_file = bench.folder / "evt.log"
+    bench.crew.orders = evolve(bench.crew.orders, log_file=log_file)
+    item = bench.item(1)
+    bench.work_on(item)
+    said = log_file.read_text()
+    assert "stage.succeeded stage=transcription" in said
+    assert f" {bench.started(item)['pid']} " in said
+
+
 def test_a_stop_reaches_the_workers_and_the_log_says_so(bench: Bench) -> None:
     item = bench.item(1)
     with bench.working(item) as outcomes:

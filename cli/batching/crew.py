@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,6 +22,7 @@ from attrs import define, field, frozen
 from cli.batching.recording import work_on
 from cli.batching.roll import Item
 from cli.batching.view import Row
+from cli.diagnostics import write_to
 from cli.outcomes import Outcome
 from cli.wiring import shop_of
 from eventlog.errors import EvtError
@@ -43,7 +45,11 @@ _STOP = None
 
 @frozen
 class Orders:
-    """What a worker must know of the invocation; keys of services aren't among it."""
+    """What a worker must know of the invocation; keys of services aren't among it.
+
+    Attributes:
+        log_file: of the diagnostics; None: there are none.
+    """
 
     root: Path
     unsafe_fs: bool
@@ -53,6 +59,7 @@ class Orders:
     debug: bool
     verbose: bool
     offline: str = ""
+    log_file: Path | None = None
 
 
 class _FarRow(Row):
@@ -179,6 +186,9 @@ def serve(line: Connection, orders: Orders) -> None:
     # Ctrl-C and SIGTERM reach a whole group; what they mean is told by the process that understands them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if orders.log_file is not None:
+        with suppress(EvtError):  # it was taken away meanwhile, and the work counts for more
+            write_to(orders.log_file)
     shop = shop_of(
         Home(orders.root),
         orders.limits,

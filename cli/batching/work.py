@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
-from attrs import define, field
+from attrs import define, evolve, field
 
 from cli.batching.crew import WORTH_IT, Crew, Orders
 from cli.batching.crowd import Crowd, OneAtATime
@@ -16,6 +16,7 @@ from cli.batching.roll import Entry, Roll
 from cli.batching.sources import unopened
 from cli.batching.summary import Summary
 from cli.batching.view import BatchView, Row, Totals, make_view
+from cli.diagnostics import written_to
 from cli.outcomes import Outcome, tell
 from cli.output import say
 from cli.progress import PlainReporter, make_reporter
@@ -100,6 +101,7 @@ class BatchWork:
             limits, home = self.shop.ledger.limits, self.shop.home
             offline = self.shop.providers.offline
             orders = Orders(home.root, self.unsafe_fs, limits, self.named, self.names, self.debug, verbose, offline)
+            orders = evolve(orders, log_file=written_to())
             self._crew = Crew(self.shop, orders)
         self.work_on_many(self.roll.in_order(), jobs, view, summary)
         if may_ask and (waiting := self._ask_once()):
