@@ -427,6 +427,8 @@ def _against_successes(
             return changed(step, decision=REUSE, cause="", reason="done", reused=attempt)
     compared = [(attempt, _changes(step, attempt, options, steps, state)) for attempt in newest_first]
     for attempt, changes in compared:
+        if not changes:
+            return changed(step, decision=REUSE, cause="", reason="done", reused=attempt)
         if not any(change.source in {"named", "upstream"} for change in changes):
             reason = f"done before {_in_words(changes)}; --refresh {step.stage} makes it again"
             return changed(step, decision=STALE, cause="", reason=reason, changes=changes, reused=attempt)

@@ -207,6 +207,7 @@ def test_an_export_that_holds_all_wanted_formats_is_reused_and_one_that_lacks_on
     history = History()
     history.run(formats=["srt", "txt"])
     assert history.plan(formats=["txt"]).is_done
+    assert history.plan(formats=["txt"])[EXPORT].reason == "done"
     assert history.plan(formats=["json", "txt"]).resume_point == (EXPORT,)
     options = resolve_options(Named(once={"formats": ["vtt"]}), history.state)
     assert make_plan(history.state, options, history.around).resume_point == (EXPORT,)
