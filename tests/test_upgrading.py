@@ -123,6 +123,42 @@ def test_a_setting_of_a_newer_version_is_refused_with_its_name_and_place(done: E
     assert f"{config} sets 'mood', which is no setting" in said
 
 
+AS_ON_WINDOWS = """
+import os, signal, sys
+import click  # works there; what it loads there isn't here
+
+
+class Lacking:
+    def find_spec(self, name, path=None, target=None):
+        if name in {"fcntl", "resource", "termios", "pwd", "grp", "pty", "tty", "syslog", "_posixsubprocess"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+sys.meta_path.insert(0, Lacking())
+for module, names in {
+    os: "fork getuid geteuid register_at_fork uname statvfs O_NOFOLLOW O_CLOEXEC O_DIRECTORY major minor",
+    signal: "SIGHUP SIGKILL SIGSTOP SIGCONT SIGUSR1 SIGXFSZ SIGPIPE pthread_sigmask setitimer",
+}.items():
+    for name in names.split():
+        if hasattr(module, name):
+            delattr(module, name)
+sys.platform, os.name = "win32", "nt"
+from cli.main import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("arguments", [["run", "talk.wav"], ["--version"], ["--log-file", "x", "doctor"], []])
+def test_nothing_that_windows_lacks_is_needed_to_say_that_it_is_refused(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AS_ON_WINDOWS, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == (
+        "evt: Windows itself is not supported; run it in WSL (the Windows Subsystem for Linux).\n"
+    )
+
+
 @pytest.mark.parametrize("program", ["cli.main", "install"])
 def test_windows_itself_is_refused_with_the_advice_to_use_wsl(program: str) -> None:
     code = f"import sys, {program} as program; sys.platform = 'win32'; sys.exit(program.main())"
