@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from cli.limits import LIMITS
-from projections.graph import DEFAULTS
+from projections.graph import DEFAULTS, SELECTION
 
 OUTPUT_DIR, PROFILE, PROFILES, RETENTION = "output_dir", "profile", "profiles", "retention"
 OFFLINE = "offline"
@@ -20,7 +20,8 @@ ENVIRONMENT_PREFIX: Final = "EVT_"
 IN_ENVIRONMENT: Final = tuple(name for name in SETTINGS if name != OUTPUT_DIR)
 
 FREE_OPTIONS = frozenset(
-    {"speakers", "min_speakers", "max_speakers", "language", "prompt", "keywords", "formats", "allow_gaps"}
+    {*SELECTION, "speakers", "min_speakers", "max_speakers", "language"}
+    | {"prompt", "keywords", "formats", "allow_gaps"}
 )
 """What a file that merely lies beside a recording may set: nothing that chooses who gets the audio."""
 

@@ -10,14 +10,27 @@ import click
 from cli.errors import SettingsError
 from cli.settings import Settings
 from pipeline.recordable import recordable
-from pipeline.wishes import checked, contradict
-from projections.graph import DEFAULTS, FORMATS, STAGES
+from pipeline.wishes import checked, contradiction
+from projections.graph import DEFAULTS, FORMATS, STAGES, flag_of
 from projections.limits import IN_DOUBT
 from projections.options import Named
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = (
+    click.option(
+        "--track",
+        metavar="N",
+        callback=lambda context, parameter, value: int(value) if str(value).isdecimal() else value,
+        help="The audio track to transcribe, counted from 1; auto: the file's default one.",
+    ),
+    click.option(
+        "--start",
+        "start_s",
+        metavar="TIME",
+        help="Transcribe from here on: seconds, MM:SS or H:MM:SS; 0: from the beginning.",
+    ),
+    click.option("--end", "end_s", metavar="TIME", help="Transcribe up to here; end: to the end."),
     click.option("--speakers", type=click.IntRange(min=1), help="How many people speak, if you know."),
     click.option("--min-speakers", type=click.IntRange(min=1), help="At least so many people speak."),
     click.option("--max-speakers", type=click.IntRange(min=1), help="At most so many people speak."),
@@ -152,10 +165,10 @@ def named_from(flags: dict[str, Any], settings: Settings) -> Named:
         parts = [part.strip() for item in given[listed] for part in item.split(",") if part.strip()]
         parts = [part.lower() for part in parts] if listed == "formats" else parts
         given[listed] = parts if listed == "keywords" else sorted(set(parts))
-    flagged = {name: checked(name, value, f"--{name.replace('_', '-')}") for name, value in given.items()}
+    flagged = {name: checked(name, value, flag_of(name)) for name, value in given.items()}
     options = {**settings.named, **flagged}
-    if contradict(options):
-        raise SettingsError("--speakers, --min-speakers and --max-speakers contradict one another.")
+    if (wrong := contradiction(options, flag_of)) is not None:
+        raise SettingsError(wrong)
     return recordable(
         Named(
             options=options,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -15,6 +16,7 @@ from pipeline import runner
 from pipeline.delivery import Delivery
 from pipeline.endings import causes, decisions, is_in_doubt, is_of_the_recording, what_is_kept
 from pipeline.runner import RunResult
+from pipeline.speech.transcript import Excerpt, excerpt_note
 from projections.decisions import STALE
 from projections.graph import AUDIO_CONVERSION, MERGE, TRANSCRIPTION
 from projections.plan import Plan
@@ -108,6 +110,7 @@ class Outcome:
         converted = plan[AUDIO_CONVERSION].reused
         if converted is not None:
             self.audio_s = float(converted.metadata.get("duration_s") or 0.0)
+            self.notes += _selected(converted.metadata)
             self.notes += [clause(str(warning)) for warning in converted.metadata.get("warnings", ())]
         words = plan[TRANSCRIPTION].reused
         if words is not None and words.metadata.get("words") == 0:
@@ -148,6 +151,21 @@ class Outcome:
             "notes": self.notes,
             "error": self.error,
         }
+
+
+def _selected(converted: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what of a recording was read, where that isn't all there is."""
+    if "start_s" in converted:
+        start_s = float(converted["start_s"])
+        length_s = converted.get("recording_s")
+        excerpt = Excerpt(start_s, start_s + float(converted.get("duration_s") or 0.0), length_s)
+        yield f"{clause(excerpt_note(excerpt))}; --start 0 --end end takes that back"
+    if "track" in converted:
+        listed = ", ".join(map(str, converted.get("track_list", ())))
+        yield (
+            f"audio track {converted['track']} of {converted['tracks']} was transcribed ({listed}); "
+            "--track N takes another"
+        )
 
 
 def tell(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:

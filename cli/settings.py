@@ -145,7 +145,7 @@ def checked_setting(name: str, value: Any, origin: str) -> Any:
 
 def parsed(name: str, text: str) -> Any:
     """Return what a settings file would hold for a text; that it can be used is still to be checked."""
-    if name in {"speakers", "min_speakers", "max_speakers"}:
+    if name in {"speakers", "min_speakers", "max_speakers", "track"}:
         return int(text) if text.isdecimal() and len(text) < 10 else text
     if name in {"allow_gaps", OFFLINE}:
         return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)

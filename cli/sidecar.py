@@ -15,7 +15,7 @@ from cli.settings import Settings
 from eventlog.values import Value
 from pipeline.home import Home
 from pipeline.recordable import recordable
-from pipeline.wishes import checked, contradict, shortened
+from pipeline.wishes import checked, contradiction, shortened
 from projections.graph import DEFAULTS
 from projections.options import Named
 
@@ -52,8 +52,8 @@ def sidecar_of(recording: Path, home: Home) -> Sidecar:
         )
     taken = DEFAULTS.keys() if is_trusted(home, path.parent) else FREE_OPTIONS
     options = {name: checked(name, value, str(path)) for name, value in content.items() if name in taken}
-    if contradict(options):
-        raise SettingsError(f"{path}: speakers, min_speakers and max_speakers contradict one another.")
+    if (wrong := contradiction(options)) is not None:
+        raise SettingsError(f"{path}: {wrong}")
     passed_over = [name for name in content if name not in taken]
     notes = (
         f"{path} sets {name}, which is taken only from a trusted folder: evt trust {path.parent}"

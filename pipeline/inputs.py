@@ -21,6 +21,11 @@ def audio_of(converted: Attempt, artifacts: Artifacts) -> Audio:
     )
 
 
+def begin_of(converted: Attempt) -> float:
+    """Return where on the recording's clock the converted audio begins, in seconds; 0 unless it is an excerpt."""
+    return float(converted.metadata.get("start_s", 0.0))
+
+
 def pcm_digests(converted: Attempt) -> dict[str, str]:
     """Return the PCM digest of each converted file, by its name without suffix; `audio` is the mix."""
     digests: dict[str, str] = converted.metadata["pcm"]

@@ -38,7 +38,7 @@ from pipeline.speakers import newest, read_transcript
 from pipeline.speech.naming import with_names
 from pipeline.speech.transcript import Transcript
 from pipeline.wiring import settle_home, shop_of
-from pipeline.wishes import checked, contradict
+from pipeline.wishes import checked, contradiction
 from pipeline.work import Reporter
 from pipeline.workshop import Workshop
 from projections.limits import NO_LIMITS, Limits
@@ -53,6 +53,9 @@ WHERE = "transcribe()"
 class Wishes(TypedDict, total=False):
     """The options that can change a result, as docs/settings.md describes them. Each that is given is recorded."""
 
+    track: int | None
+    start_s: float | str | None
+    end_s: float | str | None
     speakers: int | None
     min_speakers: int | None
     max_speakers: int | None
@@ -199,8 +202,8 @@ def _require_completed(result: runner.RunResult) -> None:
 
 def _checked(options: Wishes) -> dict[str, Any]:
     values = {name: checked(name, value, WHERE) for name, value in options.items()}
-    if contradict(values):
-        raise SettingsError(f"{WHERE}: speakers, min_speakers and max_speakers contradict one another.")
+    if (wrong := contradiction(values)) is not None:
+        raise SettingsError(f"{WHERE}: {wrong}")
     return values
 
 

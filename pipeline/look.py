@@ -21,11 +21,11 @@ from pipeline.workshop import Workshop
 from projections.decisions import ADOPT, ASK, RUN, WAITING
 from projections.events import ArtifactRef
 from projections.fold import fold, initial_state
-from projections.graph import AUDIO_CONVERSION, DIARIZATION, EXPORT, TRANSCRIPTION
+from projections.graph import AUDIO_CONVERSION, DIARIZATION, EXPORT, SELECTION, TRANSCRIPTION
 from projections.options import FLAG, Named, Option, resolve_options
 from projections.plan import Plan, StagePlan, Surroundings, blocked_plan, make_plan
 from projections.prices import Unit
-from projections.state import PipelineState
+from projections.state import SUCCEEDED, PipelineState
 
 Delivered = Callable[[PipelineState, Mapping[str, Option]], frozenset[str] | None]
 """Returns the digests of exports that lie where the user wants them; None if none are wanted."""
@@ -158,7 +158,7 @@ def surroundings(
         deliver=delivered is not None,
         recording_at_hand=recording is not None,
         versions=shop.versions,
-        duration_s=_stated_s(recording, state) if costs else None,
+        duration_s=_stated_s(recording, state, options) if costs else None,
         limits=shop.ledger.limits,
         rates=shop.ledger.rates,
         today=shop.today,
@@ -216,13 +216,17 @@ def _units(shop: Workshop, step: StagePlan, plan: Plan, state: PipelineState) ->
     )
 
 
-def _stated_s(recording: Recording | None, state: PipelineState) -> float | None:
-    """Return how long a recording says it is; only asked for where it isn't converted yet."""
-    if recording is None or AUDIO_CONVERSION in state.completed_stages:
+def _stated_s(recording: Recording | None, state: PipelineState, options: Mapping[str, Option]) -> float | None:
+    """Return how long what is wanted of a recording will be, by its own word; None: converted already."""
+    wanted = {name: options[name].value for name in SELECTION}
+    done = [attempt for attempt in state.attempts.get(AUDIO_CONVERSION, ()) if attempt.status == SUCCEEDED]
+    was = {name: done[-1].started.options.get(name) for name in SELECTION} if done else None
+    if recording is None or was == wanted:
         return None
+    from pipeline.audio.conversion import Selection
     from pipeline.audio.sandbox.client import stated_s
 
-    return stated_s(recording.path)
+    return stated_s(recording.path, selection=Selection.of(wanted))
 
 
 def _damaged_exports(artifacts: Artifacts, outputs: Iterable[ArtifactRef], delivered: frozenset[str]) -> set[str]:

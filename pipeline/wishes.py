@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SettingsError
+from pipeline.speech.times import clock, seconds_in
 from projections.graph import DEFAULTS, FORMATS
 
 _SPEAKERS_MAX = 999_999
@@ -14,7 +15,16 @@ _TEXT_CHARS_MAX = 1000
 _TEXT_HINT = f"text of 1 to {_TEXT_CHARS_MAX} characters, in UTF-8"
 _PROMPT_CHARS_MAX = 8000
 _KEYWORD_CHARS_MAX = 100
+_TRACKS_MAX = 9999
+_TIME_MAX_S = 10_000 * 3600.0
+_TIME_HINT = "seconds, MM:SS or H:MM:SS, e.g. 90, 1:30 or 1:02:03.5"
+_WHOLE = {"track": "auto", "start_s": 0.0, "end_s": "end"}
+"""What takes back that only something of a recording is read."""
+
 _HINTS = {
+    "track": f"the number of an audio track, from 1 to {_TRACKS_MAX}, or auto",
+    "start_s": _TIME_HINT,
+    "end_s": f"{_TIME_HINT}; or end",
     "identify": "a list of names of voiceprints",
     "allow_gaps": "true or false",
     "prompt": f"text of up to {_PROMPT_CHARS_MAX} characters, in UTF-8",
@@ -26,6 +36,17 @@ def checked(name: str, value: Any, origin: str, known: tuple[str, ...] = tuple(D
     """Return an option's value, or raise SettingsError if it can't have that value."""
     if name not in DEFAULTS:
         raise no_setting(name, origin, known)
+    value, good = _selected(name, value) if name in _WHOLE else _taken(name, value)
+    if not good:
+        hint = f"a whole number from 1 to {_SPEAKERS_MAX}" if "speakers" in name else _TEXT_HINT
+        hint = f"a list of {', '.join(FORMATS)}" if name == "formats" else hint
+        hint = _HINTS.get(name, hint)
+        raise SettingsError(f"{origin}: {name} can't be {shortened(value)}; it is {hint}.")
+    return value
+
+
+def _taken(name: str, value: Any) -> tuple[Any, bool]:
+    """Return a value as it is kept, and whether it can be used."""
     if name == "allow_gaps":
         good = isinstance(value, bool)
     elif name in {"speakers", "min_speakers", "max_speakers"}:
@@ -46,12 +67,19 @@ def checked(name: str, value: Any, origin: str, known: tuple[str, ...] = tuple(D
         if name in {"diarizer", "transcriber"} and isinstance(value, str) and value.startswith("script:"):
             value = f"script:{Path(value.removeprefix('script:')).absolute()}"
         good = is_text(value) or (name == "model" and value is None)
-    if not good:
-        hint = f"a whole number from 1 to {_SPEAKERS_MAX}" if "speakers" in name else _TEXT_HINT
-        hint = f"a list of {', '.join(FORMATS)}" if name == "formats" else hint
-        hint = _HINTS.get(name, hint)
-        raise SettingsError(f"{origin}: {name} can't be {shortened(value)}; it is {hint}.")
-    return value
+    return value, good
+
+
+def _selected(name: str, value: Any) -> tuple[Any, bool]:
+    """Return what is selected of a recording, None for all of it, and whether the value can be used."""
+    if name != "track" and isinstance(value, str) and (seconds := seconds_in(value)) is not None:
+        value = seconds
+    if value is None or value == _WHOLE[name]:
+        return None, True
+    if name == "track":
+        return value, type(value) is int and 1 <= value <= _TRACKS_MAX
+    is_time = type(value) in {int, float} and 0 < value <= _TIME_MAX_S
+    return (round(float(value), 3), True) if is_time else (value, False)
 
 
 def no_setting(name: str, origin: str, names: tuple[str, ...]) -> SettingsError:
@@ -59,10 +87,16 @@ def no_setting(name: str, origin: str, names: tuple[str, ...]) -> SettingsError:
     return SettingsError(f"{origin} sets {shortened(name)}, which is no setting. There are: {', '.join(names)}.")
 
 
-def contradict(options: Mapping[str, Any]) -> bool:
-    """Say whether numbers of speakers contradict one another."""
+def contradiction(options: Mapping[str, Any], name_of: Callable[[str], str] = str) -> str | None:
+    """Return a sentence where options contradict one another, with names as they are called there; else None."""
     least, most = options.get("min_speakers") or 1, options.get("max_speakers") or 10**6
-    return not least <= (options.get("speakers") or least) <= most
+    if not least <= (options.get("speakers") or least) <= most:
+        names = [name_of(name) for name in ("speakers", "min_speakers", "max_speakers")]
+        return f"{names[0]}, {names[1]} and {names[2]} contradict one another."
+    start_s, end_s = options.get("start_s") or 0.0, options.get("end_s")
+    if end_s is not None and start_s >= end_s:
+        return f"{name_of('start_s')} {clock(start_s)} is not before {name_of('end_s')} {clock(end_s)}."
+    return None
 
 
 def shortened(value: Any) -> str:

@@ -47,6 +47,9 @@ USUAL_FORMATS: Final = ("txt", "srt", "vtt", "json", "rttm")
 """What is made when nobody says anything."""
 
 DEFAULTS: Final[dict[str, Any]] = {
+    "track": None,
+    "start_s": None,
+    "end_s": None,
     "diarizer": "auto",
     "speakers": None,
     "min_speakers": None,
@@ -62,6 +65,17 @@ DEFAULTS: Final[dict[str, Any]] = {
 }
 """Every option that can change a result, with the value that it has when nobody says anything."""
 
+SELECTION: Final = ("track", "start_s", "end_s")
+"""Options that say what of a recording is read. The key of its conversion names those that are set, so that other
+keys are what they were before there were such options."""
+
 TEXTS: Final = ("prompt", "keywords")
 """Options whose values are words of people: logs and keys hold references, see `pipeline.texts`. Where one isn't
 set, the key doesn't name it, so keys are what they were before there was such an option."""
+
+_FLAGS: Final = {"start_s": "--start", "end_s": "--end"}
+
+
+def flag_of(option: str) -> str:
+    """Return what an option is called on the command line."""
+    return _FLAGS.get(option, f"--{option.replace('_', '-')}")

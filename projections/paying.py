@@ -130,7 +130,8 @@ def _duration_s(state: PipelineState, around: Surroundings) -> float | None:
     if point is None or not point.success:
         return around.duration_s
     channels = max(1, len(point.metadata.get("pcm", {})) - 1)
-    found: Any = point.metadata.get("duration_s")
+    # Where another part of the recording is wanted than was converted, its length is the one that counts.
+    found: Any = point.metadata.get("duration_s") if around.duration_s is None else around.duration_s
     return float(found) * channels if found is not None else None
 
 

@@ -36,11 +36,14 @@ from projections.graph import (
     AUDIO_CONVERSION,
     DIARIZATION,
     EXPORT,
+    MERGE,
     READS,
+    SELECTION,
     STAGES,
     TEXTS,
     TRANSCRIPTION,
     VERSIONS,
+    flag_of,
 )
 from projections.limits import NO_LIMITS, Limits
 from projections.money import NO_RATES, Rates
@@ -48,6 +51,9 @@ from projections.options import DEFAULT, FLAG, Option
 from projections.paying import before_paying, money_notes
 from projections.prices import StagePrice, Unit, plan_total
 from projections.state import SUCCEEDED, Attempt, PipelineState
+
+_EXCERPT = "excerpt"
+"""Name of the merge's input that is no file: from where to where the recording was converted, in seconds."""
 
 _ANNOTATION = "annotation."
 """Begin of the names of the export's inputs that are words of the user, numbered in the order of the log."""
@@ -65,7 +71,7 @@ class Surroundings(Value):
         recording_at_hand: the recording can be read again.
         deliver: the user wants the exports in a folder; if not, nothing needs the export artifacts.
         versions: the semantic version of each stage.
-        duration_s: of the recording, where its file says so before it is converted.
+        duration_s: of what is wanted of the recording, where its file says so before that is converted.
         units: the calls that a stage will make, where that is known.
         limits, rates: what may be spent, and what currencies are worth.
         today: as YYYY-MM-DD, for services that end; empty: unknown.
@@ -306,11 +312,19 @@ def _blocked_if(step: StagePlan, lacking: str | None, around: Surroundings) -> S
         return step
     if lacking is not None:
         return changed(step, decision=BLOCKED, reason=lacking)
+    if step.stage == AUDIO_CONVERSION and _is_empty(step.options):
+        return changed(step, decision=BLOCKED, reason="--start is not before --end; name both, or --end end")
     if step.stage == AUDIO_CONVERSION and not around.recording_at_hand:
         return changed(
             step, decision=BLOCKED, reason="the recording itself is needed; name its file, or --input FILE"
         )
     return step
+
+
+def _is_empty(options: Mapping[str, Any]) -> bool:
+    """Say whether nothing of a recording is selected, since one time was named now and the other before."""
+    start_s, end_s = options.get("start_s"), options.get("end_s")
+    return start_s is not None and end_s is not None and bool(start_s >= end_s)
 
 
 def _reads(stage: str, engine: Engine | None) -> tuple[str, ...]:
@@ -381,6 +395,8 @@ def _key_options(stage: str, options: Mapping[str, Option], engine: Engine | Non
             chosen["origin"] = engine.origin
             chosen |= {"model": engine.model} if "model" in chosen else {}
         return {"provider": engine.name, "provider_version": engine.version, **chosen}
+    if stage == AUDIO_CONVERSION:
+        return {name: options[name].value for name in SELECTION if options[name].value is not None}
     return {"formats": sorted(options["formats"].value)} if stage == EXPORT else {}
 
 
@@ -398,10 +414,20 @@ def _inputs(
             inputs |= _audio_inputs(stage, attempt, engine)
         else:
             inputs[name] = attempt.outputs[0].sha256
+    if stage == MERGE and (excerpt := _excerpt(steps)):
+        inputs[_EXCERPT] = excerpt
     if stage == EXPORT:
         said = enumerate(state.annotations, start=1)
         inputs |= {f"{_ANNOTATION}{number}": annotation.content.sha256 for number, annotation in said}
     return inputs
+
+
+def _excerpt(steps: Mapping[str, StagePlan]) -> str:
+    """Return which part of the recording was converted; the times of equal words differ by it. Empty: all of it."""
+    converted = steps[AUDIO_CONVERSION].reused
+    options = converted.started.options if converted else {}
+    start_s, end_s = options.get("start_s"), options.get("end_s")
+    return "" if start_s is None and end_s is None else f"{start_s or 0.0}-{'' if end_s is None else end_s}"
 
 
 def _audio_inputs(stage: str, converted: Attempt, engine: Engine | None) -> dict[str, str]:
@@ -512,6 +538,8 @@ def _change_in_words(change: Change) -> str:
         now = "another" if was == now else now
     if change.field.startswith(f"input.{_ANNOTATION}"):
         return "you named speakers or corrected words, or took that back"
+    if change.field == f"input.{_EXCERPT}":
+        return "another part of the recording is wanted"
     if change.field.startswith("input."):
         return f"{change.field.removeprefix('input.')} was made again"
     origin = {
@@ -575,6 +603,7 @@ def _idle_wishes(steps: Mapping[str, StagePlan], options: Mapping[str, Option]) 
         "transcriber",
         "formats",
         "allow_gaps",
+        *SELECTION,
     }
     speaks = any(engine.languages for engine in engines)
     for name, option in options.items():
@@ -582,4 +611,4 @@ def _idle_wishes(steps: Mapping[str, StagePlan], options: Mapping[str, Option]) 
         if is_idle and not (name == "language" and speaks):
             names = " and ".join(f"{stage} by {step.engine_name}" for stage, step in steps.items() if step.engine)
             value = "" if name in TEXTS else f" {_shown(option.value)}"
-            yield f"--{name.replace('_', '-')}{value} has no effect on {names}"
+            yield f"{flag_of(name)}{value} has no effect on {names}"

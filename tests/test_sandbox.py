@@ -24,6 +24,7 @@ import pytest
 import soundfile
 
 from pipeline.audio import convert as in_process
+from pipeline.audio import reading
 from pipeline.audio.sandbox import client, landlock
 from pipeline.audio.sandbox.limits import Limits
 from pipeline.audio.sandbox.server import DESCRIPTORS
@@ -77,7 +78,7 @@ def test_a_child_makes_of_every_codec_the_same_bytes_as_this_process(tmp_path: P
     assert {path.name: path.read_bytes() for path in here.iterdir()} == {
         path.name: path.read_bytes() for path in there.iterdir()
     }
-    assert client.stated_s(source) == in_process.stated_s(source)
+    assert client.stated_s(source) == reading.stated_s(source)
 
 
 def test_what_is_no_recording_is_rejected_in_the_same_words(tmp_path: Path) -> None:
@@ -273,7 +274,7 @@ from pipeline.audio.voice_activity import find_speech, speech_intervals
 source, folder, outside = map(Path, sys.argv[1:4])
 port, confined = map(int, sys.argv[4:])
 line, _ = socket.socketpair()
-layers = confine(Limits(), source, folder) if confined else ()
+layers = confine(Limits(), [source], folder) if confined else ()
 def forked():
     if (pid := os.fork()) == 0:
         os._exit(0)
@@ -380,7 +381,7 @@ from pipeline.audio.sandbox.server import NEEDED
 from importlib import import_module
 for name in NEEDED: import_module(name)
 if sys.argv[2] == "1":
-    confine(Limits(), Path(sys.argv[1]), None, code_folders())
+    confine(Limits(), [Path(sys.argv[1])], None, code_folders())
 try:
     options = {"protocol_whitelist": "file,http,tcp", "safe": "0", "extension_picky": "0"}
     with av.open(sys.argv[1], options=options) as container:

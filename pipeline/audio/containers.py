@@ -6,14 +6,16 @@ the video. Nothing but the file itself is ever opened: no network, no playlists,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from re import fullmatch
 from typing import TYPE_CHECKING, Any
 
-from attrs import define
+from attrs import define, frozen
 
-from pipeline.audio.source import Facts, Findings, bounded
+from pipeline.audio.protection import encrypted_audio, lacks_index
+from pipeline.audio.source import Facts, Findings, bounded, require_track
 from pipeline.errors import SourceRejectedError
 
 if TYPE_CHECKING:
@@ -42,6 +44,10 @@ CUT_SHORT_S = 1.0
 
 STATES_DURATION = frozenset({"mov", "matroska", "asf", "avi", "aiff", "wav", "flac"})
 """Containers whose header states a duration; for others libav guesses it from the bit rate."""
+
+TRACKS_LISTED = 16
+UNDETERMINED = "und"
+"""Of a language. Source: ISO 639-2."""
 
 UNCLOCKED = frozenset({"wav", "aiff", "au", "w64", "mp3", "aac"})
 """Formats without time stamps: libav derives them from positions in the file."""
@@ -91,14 +97,18 @@ class Clock:
 class Container:
     """A file with an audio stream, open for reading."""
 
-    def __init__(self, container: InputContainer, stream: AudioStream) -> None:
+    def __init__(self, container: InputContainer, stream: AudioStream, tracks: Sequence[Sound]) -> None:
         self._container = container
         self._stream = stream
         self.findings = Findings()
-        self.facts = _facts(container, stream)
+        self.facts = _facts(container, stream, tracks)
         self._is_unclocked = self.facts.container in UNCLOCKED
 
-    def blocks(self) -> Iterator[Block]:
+    def skip(self, samples: int) -> int:
+        """Pass over nothing: only sound that was decoded has a certain place."""
+        return 0
+
+    def blocks(self) -> Generator[Block, None, None]:
         """Yield the sound in blocks; damage and a missing end become warnings."""
         import av
 
@@ -223,7 +233,7 @@ def _silence(like: AudioFrame, samples: int) -> Iterator[AudioFrame]:
         yield frame
 
 
-def _facts(container: InputContainer, stream: AudioStream) -> Facts:
+def _facts(container: InputContainer, stream: AudioStream, tracks: Sequence[Sound]) -> Facts:
     import av
 
     duration = container.duration
@@ -234,7 +244,9 @@ def _facts(container: InputContainer, stream: AudioStream) -> Facts:
         container=container.format.name.split(",")[0],
         decoder=f"av {av.__version__}",
         total_s=None if duration is None else duration / 1_000_000,
-        tracks=len(container.streams.audio),
+        tracks=len(tracks),
+        track=next(track.number for track in tracks if track.stream is stream),
+        track_list=tuple(map(str, tracks[:TRACKS_LISTED])) if len(tracks) > 1 else (),
     )
 
 
@@ -251,13 +263,13 @@ def _stated_s(container: InputContainer, stream: AudioStream) -> float | None:
 
 
 @contextmanager
-def open_container(path: Path) -> Iterator[Container]:
-    """Open the default audio stream of a file, else its first.
+def open_container(path: Path, track: int | None = None) -> Iterator[Container]:
+    """Open an audio track of a file, counted from 1; None: the default one, else the first that can be decoded.
 
     libav gets the open file, so that neither odd names nor names that look like addresses mean anything to it.
 
     Raises:
-        SourceRejectedError: no sound in it, or of no known kind.
+        SourceRejectedError: no sound in it, not this track, of no known kind, encrypted, or without its index.
         OSError: the file can't be opened.
         MemoryError: it needs more than there is, or may be used.
     """
@@ -271,22 +283,93 @@ def open_container(path: Path) -> Iterator[Container]:
                 raise
             raise SourceRejectedError(_unknown(path)) from error
         with container:
-            yield Container(container, _audio_stream(container, path))
+            tracks = _tracks(container, path)
+            yield Container(container, _chosen(container, tracks, path, track), tracks)
 
 
 def _unknown(path: Path) -> str:
+    with path.open("rb") as file:
+        if lacks_index(file):
+            return (
+                f"{path.name!r} is not complete: its index, which an MP4 or MOV file gets when the recording ends, "
+                "is missing. Copy it again from where it was recorded, or repair it with the recorder."
+            )
     return f"{path.name!r} is no sound or video file that can be read (a playlist only names some). Choose another."
 
 
-def _audio_stream(container: InputContainer, path: Path) -> AudioStream:
+@frozen
+class Sound:
+    """An audio track of a file.
+
+    Attributes:
+        number: from 1, also counting those that can't be decoded.
+        obstacle: why it can't be, as a word; empty: it can.
+    """
+
+    number: int
+    stream: AudioStream
+    obstacle: str
+
+    def __str__(self) -> str:
+        """Return number, codec and the code of the language: no free text, so no title."""
+        context = self.stream.codec_context
+        codec = context.codec.canonical_name if context else "unknown"
+        language = self.stream.language or ""
+        known = language if fullmatch("[a-z]{2,3}", language) and language != UNDETERMINED else ""
+        return " ".join(word for word in (str(self.number), codec, known, self.obstacle) if word)
+
+
+def _tracks(container: InputContainer, path: Path) -> list[Sound]:
+    streams = container.streams.audio
+    with path.open("rb") as file:
+        encrypted = encrypted_audio(file)
+    if len(encrypted) != len(streams):  # which is which can't be told
+        encrypted = [any(encrypted)] * len(streams)
+    tracks = []
+    for number, (stream, is_encrypted) in enumerate(zip(streams, encrypted, strict=True), 1):
+        obstacle = "encrypted" if is_encrypted else "" if stream.codec_context else "undecodable"
+        tracks.append(Sound(number, stream, obstacle))
+    return tracks
+
+
+def _chosen(container: InputContainer, tracks: Sequence[Sound], path: Path, wanted: int | None) -> AudioStream:
     """Return the stream to read and have all others skipped."""
     from av.stream import Discard, Disposition
 
-    streams = [each for each in container.streams.audio if each.codec_context]  # None: no decoder knows it
-    if not streams:
-        raise SourceRejectedError(f"{path.name!r} has no sound in it that can be decoded. Choose another file.")
-    chosen = next((each for each in streams if each.disposition & Disposition.default), streams[0])
+    usable = [track for track in tracks if not track.obstacle]
+    if wanted is not None:
+        if len(tracks) > 1 and wanted > len(tracks):
+            raise SourceRejectedError(
+                f"{path.name!r} has {len(tracks)} audio tracks, and no track {wanted}. {_choices(usable)}"
+            )
+        require_track(path, wanted, len(tracks))
+        chosen = next((track for track in usable if track.number == wanted), None)
+    else:
+        default = (track for track in usable if track.stream.disposition & Disposition.default)
+        chosen = next(default, next(iter(usable), None))
+    if chosen is None:
+        raise SourceRejectedError(_no_sound(path, tracks, usable, wanted))
     for stream in container.streams:
-        if stream is not chosen:
+        if stream is not chosen.stream:
             stream.discard = Discard.all
-    return chosen
+    return chosen.stream
+
+
+def _no_sound(path: Path, tracks: Sequence[Sound], usable: Sequence[Sound], wanted: int | None) -> str:
+    which = "its sound" if wanted is None else f"audio track {wanted}"
+    obstacles = {track.obstacle for track in tracks if wanted in {None, track.number}}
+    if "encrypted" in obstacles:
+        return (
+            f"{path.name!r}: {which} is encrypted (DRM) and can't be read. "
+            f"{_choices(usable) if usable else 'Use a copy that is not protected.'}"
+        )
+    if wanted is not None:
+        return f"{path.name!r}: {which} is of a kind that can't be decoded. {_choices(usable)}"
+    return f"{path.name!r} has no sound in it that can be decoded. Choose another file."
+
+
+def _choices(usable: Sequence[Sound]) -> str:
+    if not usable:
+        return "Choose another file."
+    listed = ", ".join(map(str, usable[:TRACKS_LISTED]))
+    return f"Those that can be read: {listed}. `--track N` takes one, `--track auto` the usual one."

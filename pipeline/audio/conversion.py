@@ -13,6 +13,38 @@ from pipeline.errors import SourceRejectedError
 
 
 @frozen
+class Selection:
+    """What of a recording is read.
+
+    Attributes:
+        track: the audio track, counted from 1; None: the default one, else the first that can be decoded.
+        start_s: where on the recording's clock reading begins.
+        end_s: where it ends; None: at the recording's end.
+    """
+
+    track: int | None = None
+    start_s: float = 0.0
+    end_s: float | None = None
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Selection:
+        """Return what the options of a conversion select."""
+        return cls(options.get("track"), options.get("start_s") or 0.0, options.get("end_s"))
+
+    @property
+    def is_excerpt(self) -> bool:
+        """Only a part of the recording's time is wanted."""
+        return bool(self.start_s) or self.end_s is not None
+
+    def seconds_of(self, total_s: float) -> float:
+        """Return how much of a recording of this length is wanted."""
+        return max(0.0, min(total_s, total_s if self.end_s is None else self.end_s) - self.start_s)
+
+
+EVERYTHING = Selection()
+
+
+@frozen
 class Track:
     """One file written.
 

@@ -94,14 +94,18 @@ class Statistics:
     """Gathers, from consecutive blocks, what decides over the mix.
 
     The energies are those at the source's own rate, without the offset that cheap microphones add.
+
+    Attributes:
+        samples: of all channels, so far.
+        clipped: how many of them are at full scale or beyond.
     """
 
     def __init__(self, rate_hz: int, channels: int) -> None:
         self._frame = max(1, rate_hz // FRAMES_PER_S)
         self._energies = [np.zeros((channels, 0), np.float32)]
         self._neighbours = np.zeros(channels - 1)
-        self._samples = 0
-        self._clipped = 0
+        self.samples = 0
+        self.clipped = 0
 
     def add(self, block: Block) -> None:
         """Count one block of shape (channels, samples); up to a frame at its end is counted for clipping only.
@@ -121,14 +125,14 @@ class Statistics:
         self._neighbours += crossed.sum(axis=1, dtype=np.float64)
 
     def _count_clipped(self, block: Block) -> None:
-        self._samples += block.size
+        self.samples += block.size
         if max(block.max(initial=0), -block.min(initial=0)) >= CLIPPED:
-            self._clipped += int(np.count_nonzero(np.abs(block) >= CLIPPED))
+            self.clipped += int(np.count_nonzero(np.abs(block) >= CLIPPED))
 
     @property
     def clipped_share(self) -> float:
         """Which share of all samples of all channels is at full scale or beyond."""
-        return self._clipped / self._samples if self._samples else 0.0
+        return self.clipped / self.samples if self.samples else 0.0
 
     def levels_db(self) -> NDArray[np.float64]:
         """Return the level of each frame, shape (channels, frames), in dB below full scale; -120 at the least."""

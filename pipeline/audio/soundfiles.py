@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from hashlib import sha256
 from io import BytesIO
@@ -54,7 +54,11 @@ class SoundFile:
             total_s=file.frames / file.samplerate,
         )
 
-    def blocks(self) -> Iterator[Block]:
+    def skip(self, samples: int) -> int:
+        """Pass over samples at the start; return how many."""
+        return int(self._file.seek(min(samples, self._file.frames)))
+
+    def blocks(self) -> Generator[Block, None, None]:
         """Yield the sound in blocks; what is missing at the end becomes a warning."""
         while len(raw := self._read(self.facts.block_samples)):
             yield self._block(raw)

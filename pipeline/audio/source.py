@@ -6,12 +6,16 @@ block but the last has `Facts.block_samples`, so that the same sound read by ano
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field, frozen
 
+from pipeline.errors import SourceRejectedError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -35,7 +39,10 @@ class Facts:
     Attributes:
         decoder: name and version, since another version may decode other samples.
         total_s: the stated length, for progress; None where the file doesn't say.
-        tracks: how many audio streams the file has; the default one, else the first, is read.
+        tracks: how many audio tracks the file has.
+        track: which of them is read, from 1.
+        track_list: each as `1 aac eng`: number, codec, and the code of its language where the file has one; those
+            that can't be decoded say so. Empty where there is one.
     """
 
     rate_hz: int
@@ -45,6 +52,8 @@ class Facts:
     decoder: str
     total_s: float | None
     tracks: int = 1
+    track: int = 1
+    track_list: tuple[str, ...] = ()
 
     @property
     def frame_samples(self) -> int:
@@ -75,6 +84,13 @@ class Findings:
         if sentence not in self.warnings:
             self.warnings.append(sentence)
 
+    def take(self, other: Findings, label: str = "") -> None:
+        """Take over what reading the next file brought to light; its late start is a gap between the two."""
+        self.gaps += other.gaps + (other.start_offset_s > 0)
+        self.gaps_s += other.gaps_s + other.start_offset_s
+        for sentence in other.warnings:
+            self.warn(f"{label}{sentence}")
+
 
 class Source(Protocol):
     """An open recording."""
@@ -87,8 +103,21 @@ class Source(Protocol):
     def findings(self) -> Findings:
         """What is known after reading."""
 
-    def blocks(self) -> Iterator[Block]:
-        """Yield the sound from the start, once."""
+    def skip(self, samples: int) -> int:
+        """Pass over samples at the start without reading them; return how many, 0 where that would cost accuracy.
+
+        Called before `blocks`, if at all.
+        """
+
+    def blocks(self) -> Generator[Block, None, None]:
+        """Yield the sound from the start, or from where `skip` left it, once."""
+
+
+def require_track(path: Path, wanted: int | None, tracks: int) -> None:
+    """Raise SourceRejectedError if a file of one audio track, or none, has no track of this number."""
+    if wanted is not None and wanted > tracks:
+        has = "one audio track" if tracks else "no sound in it"
+        raise SourceRejectedError(f"{path.name!r} has {has}, and no track {wanted}. `--track auto` takes it back.")
 
 
 def bounded(block: Block, findings: Findings) -> Block:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from pipeline.formats.paragraphs import Speaker, speakers
-from pipeline.speech.transcript import Transcript, one_line
+from pipeline.speech.transcript import Excerpt, Transcript, one_line
 from pipeline.speech.values import AttributedWord, Gap, Turn, Utterance
 
 SCHEMA = "evt.transcript"
@@ -33,6 +33,7 @@ def render(transcript: Transcript) -> str:
             "diarizer": one_line(transcript.engines.diarizer),
             "transcriber": one_line(transcript.engines.transcriber),
         },
+        "excerpt": None if transcript.excerpt is None else _excerpt(transcript.excerpt),
         "notes": list(transcript.notes),
         "speakers": [_speaker(one) for one in speakers(transcript)],
         "utterances": [_utterance(utterance) for utterance in transcript.utterances],
@@ -41,6 +42,11 @@ def render(transcript: Transcript) -> str:
         "quality": _tidy(transcript.quality),
     }
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def _excerpt(one: Excerpt) -> dict[str, Any]:
+    length_s = None if one.recording_s is None else rounded(one.recording_s)
+    return {"start_s": rounded(one.start_s), "end_s": rounded(one.end_s), "recording_s": length_s}
 
 
 def _speaker(one: Speaker) -> dict[str, Any]:

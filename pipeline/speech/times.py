@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import inf
+from re import ASCII, fullmatch
 
 Span = tuple[float, float]
 """A half-open interval [start_s, end_s)."""
@@ -29,6 +30,19 @@ def clock(time_s: float) -> str:
     minutes, seconds = divmod(int(time_s), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02}:{minutes:02}:{seconds:02}"
+
+
+def seconds_in(text: str) -> float | None:
+    """Return the seconds of a time that is written as seconds, MM:SS or H:MM:SS, with a fraction or not; else None.
+
+    Minutes and seconds behind a colon are below 60.
+    """
+    found = fullmatch(r"\s*(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)\s*", text, ASCII)
+    if found is None:
+        return None
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    is_too_much = (found[2] and seconds >= 60) or (found[1] and minutes >= 60)
+    return None if is_too_much else round(hours * 3600 + minutes * 60 + seconds, 3)
 
 
 def length_s(spans: Spans) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
-from pipeline.speech.times import length_s, spans_of
+from pipeline.speech.times import clock, length_s, spans_of
 from pipeline.speech.values import Gap, Turn, Utterance
 
 DRAFT_NOTE = (
@@ -42,6 +42,15 @@ class Engines:
 
 
 @frozen
+class Excerpt:
+    """What of a recording was transcribed, on its clock; `recording_s`: how long it is, where that is known."""
+
+    start_s: float
+    end_s: float
+    recording_s: float | None = None
+
+
+@frozen
 class Transcript:
     """A finished recording: who said what when, and what a reader must know of how it came about.
 
@@ -50,13 +59,14 @@ class Transcript:
         name: the recording's file name, for display; any text.
         utterances: ordered by start; empty when no speech was found.
         turns: the diarizer's, in any order; may be empty.
-        duration_s: of the recording.
+        duration_s: of the recording; where only an excerpt was read and the length isn't known, the end of that.
         language: a code such as `en`; None when unknown.
         draft: a provider of draft quality made it.
         engines: the providers' names.
         warnings: sentences for the reader, e.g. about a recording that was cut short.
         gaps: where speech was heard and could not be transcribed; ordered by start.
         names: what the user calls speakers, by their labels; no two labels have one name.
+        excerpt: what of the recording was transcribed; None: all of it.
         quality: the report on the transcript, see `pipeline.speech.quality`; empty where there is none.
     """
 
@@ -72,6 +82,7 @@ class Transcript:
     gaps: tuple[Gap, ...] = ()
     quality: Mapping[str, Any] = {}
     names: Mapping[str, str] = {}
+    excerpt: Excerpt | None = None
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -88,7 +99,8 @@ class Transcript:
         """What a reader must know before the first word, a line each: a draft note, warnings, what is missing."""
         draft = (DRAFT_NOTE,) if self.draft else ()
         missing = (gaps_note(self.gaps),) if self.gaps else ()
-        return (*draft, *(one_line(warning) for warning in self.warnings), *missing)
+        excerpt = (excerpt_note(self.excerpt),) if self.excerpt else ()
+        return (*draft, *excerpt, *(one_line(warning) for warning in self.warnings), *missing)
 
 
 @frozen
@@ -97,6 +109,12 @@ class Annotated:
 
     transcript: Transcript
     notes: tuple[str, ...] = ()
+
+
+def excerpt_note(excerpt: Excerpt) -> str:
+    """Return what readers are told of an excerpt."""
+    length = "" if excerpt.recording_s is None else f" of {clock(excerpt.recording_s)}"
+    return f"Only {clock(excerpt.start_s)} to {clock(excerpt.end_s)}{length} of the recording was transcribed."
 
 
 def gap_text(gap: Gap) -> str:

@@ -1,8 +1,14 @@
-"""The values that stages hand on: turns, words, utterances. Times are seconds from the start of the recording."""
+"""The values that stages hand on: turns, words, utterances. Times are seconds.
+
+Those of diarization and transcription count from the start of the converted audio, those of the merge and of all
+that follows from the start of the recording.
+"""
 
 from __future__ import annotations
 
-from attrs import frozen
+from typing import Any, TypeVar
+
+from attrs import evolve, frozen
 
 from pipeline.speech.scripts import joined
 
@@ -105,3 +111,19 @@ class Gap:
     start_s: float
     end_s: float
     channel: int | None = None
+
+
+Timed = TypeVar("Timed", Turn, Word, Gap)
+
+
+def later(found: Timed, begin_s: float) -> Timed:
+    """Return what was found in audio that begins at such a time, timed by the clock that this time stands on."""
+    if not begin_s or found.start_s is None or found.end_s is None:
+        return found
+    segment = getattr(found, "segment", None)
+    moved: dict[str, Any] = {
+        "start_s": round(found.start_s + begin_s, 6),
+        "end_s": round(found.end_s + begin_s, 6),
+        **({"segment": tuple(round(time_s + begin_s, 6) for time_s in segment)} if segment else {}),
+    }
+    return evolve(found, **moved)

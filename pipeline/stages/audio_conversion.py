@@ -13,12 +13,14 @@ def run(work: StageWork, providers: Providers) -> StageResult:
         SourceRejectedError: the file is not audio, or changed while it was read.
         DecoderError: a decoder crashed, or used more than any recording should.
     """
+    from pipeline.audio.conversion import Selection
     from pipeline.audio.sandbox.client import convert
 
     assert work.recording is not None, "the plan runs this stage only with the recording at hand"
     work.recording.require_unchanged()
     scratch = work.folder.scratch()
-    conversion = convert(work.recording.path, scratch, work=work)
+    selection = Selection.of(work.step.options)
+    conversion = convert(work.recording.path, scratch, work=work, selection=selection)
     work.recording.require_unchanged()
     outputs = tuple(work.folder.adopt(scratch / track.name, track.name) for track in conversion.tracks)
     pcm = {track.name.removesuffix(".flac"): track.pcm_sha256 for track in conversion.tracks}

@@ -9,7 +9,7 @@ from pipeline.formats import FORMATS
 from pipeline.providers.registry import Providers
 from pipeline.recordings import name_of
 from pipeline.speech.naming import nameless, with_names
-from pipeline.speech.transcript import Engines, Transcript
+from pipeline.speech.transcript import Engines, Excerpt, Transcript
 from pipeline.speech.values import AttributedWord, Gap, Turn, Utterance
 from pipeline.stages.merge import TRANSCRIPT
 from pipeline.work import StageResult, StageWork
@@ -46,18 +46,21 @@ def transcript_of(state: PipelineState, conversion: Attempt, merged: dict[str, A
         merged: the content of the merge's TRANSCRIPT.
     """
     converted = conversion.metadata
+    excerpt = Excerpt(**merged["excerpt"]) if "excerpt" in merged else None
+    whole_s = max(excerpt.end_s, excerpt.recording_s or 0.0) if excerpt else converted["duration_s"]
     return Transcript(
         id=state.pipeline_id,
         name=name_of(state.input_file),
         utterances=tuple(_utterance(utterance) for utterance in merged["utterances"]),
         turns=tuple(Turn(**turn) for turn in merged["turns"]),
-        duration_s=converted["duration_s"],
+        duration_s=whole_s,
         language=merged["language"],
         draft=merged["draft"],
         engines=Engines(diarizer=merged["engines"][DIARIZATION], transcriber=merged["engines"][TRANSCRIPTION]),
         warnings=tuple(converted.get("warnings", ())),
         gaps=tuple(Gap(**gap) for gap in merged.get("gaps", ())),
         quality=merged.get("quality", {}),
+        excerpt=excerpt,
     )
 
 

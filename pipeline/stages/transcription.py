@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.errors import MissingSpeechError
 from pipeline.hearing import Hearing, local_request, options_for
-from pipeline.inputs import WORDS
+from pipeline.inputs import WORDS, begin_of
 from pipeline.languages import AUTO, Detected, detect, shares
 from pipeline.missing import Found, ask_again, gaps_of, in_order, missing_message, second_pieces, speech_by_channel
 from pipeline.pieces import Piece
@@ -22,10 +22,11 @@ from pipeline.requests import Request, remote_request
 from pipeline.speech.coverage import coverage
 from pipeline.speech.suspicion import marked
 from pipeline.speech.times import spans_of
-from pipeline.speech.values import Gap, Turn, Word
+from pipeline.speech.values import Gap, Turn, Word, later
 from pipeline.stages.probe import probe
 from pipeline.work import StageResult, StageWork
 from projections.engine import Engine
+from projections.graph import AUDIO_CONVERSION
 from projections.plan import StagePlan
 from projections.summary import as_json
 
@@ -53,6 +54,8 @@ def run(work: StageWork, providers: Providers) -> StageResult:
     words = marked(in_order(found), speech if engine.accounts_for_speech else None)
     gaps = gaps_of(found, words, accounts_for_speech=engine.accounts_for_speech)
     if gaps and not work.step.gaps_allowed:
+        begin_s = begin_of(work.inputs[AUDIO_CONVERSION])
+        gaps = [later(gap, begin_s) for gap in gaps]
         raise MissingSpeechError(missing_message(gaps, f"evt run {work.recorder.state.pipeline_id}"))
     spoken_in = shares((one.heard.answer, one.heard.piece.speech_s) for one in found)
     content = _content(engine, found, words, gaps, next(iter(spoken_in), _named_language(work)))

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve
 from hypothesis import strategies as st
 
-from pipeline.speech.transcript import Engines, Transcript
+from pipeline.speech.transcript import Engines, Excerpt, Transcript
 from pipeline.speech.values import AttributedWord, Turn, Utterance, Word
 
 speakers = st.sampled_from(["SPEAKER_00", "SPEAKER_01", "SPEAKER_02"])
@@ -97,6 +97,7 @@ def transcripts(
         language=st.sampled_from([None, "en", "ja"]),
         draft=st.booleans(),
         warnings=st.lists(text, max_size=1).map(tuple),
+        excerpt=st.none() | st.builds(Excerpt, times_s, times_s, st.none() | times_s),
     )
 
 

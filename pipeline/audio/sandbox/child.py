@@ -7,18 +7,19 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import asdict, define
 
+from pipeline.audio.conversion import Selection
 from pipeline.audio.sandbox.confine import allow_cpu, confine
 from pipeline.audio.sandbox.limits import Limits
 from pipeline.errors import SourceRejectedError
 
-REQUEST_MAX = 65_536
-"""Bytes; two paths have 4,096 each at the most, in JSON six times as many."""
+REQUEST_MAX = 32 * 2**20
+"""Bytes; a path has 4,096 at the most, in JSON six times as many, and a recording may have a thousand parts."""
 
 SIGN_OF_LIFE_S = 1.0
 TOO_LONG, NO_MEMORY = "too_long", "no_memory"
@@ -63,7 +64,7 @@ def code_folders() -> list[Path]:
 def _request(line: int) -> bytes:
     data = b""
     while not data.endswith(b"\n") and len(data) < REQUEST_MAX:
-        more = os.read(line, REQUEST_MAX)
+        more = os.read(line, 65_536)
         if not more:
             os._exit(1)
         data += more
@@ -71,32 +72,34 @@ def _request(line: int) -> bytes:
 
 
 def _carried_out(asked: Mapping[str, Any], talk: Talk) -> dict[str, Any]:
-    source = Path(asked["source"])
+    sources = [Path(source) for source in asked["sources"]]
     folder = Path(asked["folder"]) if asked["folder"] else None
-    layers = confine(talk.limits, source, folder, code_folders())
-    answers: Mapping[str, Callable[[Path, Path | None, Talk], Any]] = {
-        "convert": _convert,
-        "stated": _stated,
-        "speech": _speech,
-    }
-    return {"done": answers[asked["task"]](source, folder, talk), "layers": layers}
+    selection = Selection(**asked["selection"])
+    layers = confine(talk.limits, sources, folder, code_folders())
+    if asked["task"] == "convert":
+        assert folder is not None, "the files of a conversion need a folder"
+        return {"done": _convert(sources, selection, folder, talk), "layers": layers}
+    if asked["task"] == "stated":
+        return {"done": _stated(sources, selection), "layers": layers}
+    return {"done": _speech(sources[0], talk), "layers": layers}
 
 
-def _convert(source: Path, folder: Path | None, talk: Talk) -> dict[str, Any]:
+def _convert(sources: Sequence[Path], selection: Selection, folder: Path, talk: Talk) -> dict[str, Any]:
     from pipeline.audio.convert import convert
 
-    assert folder is not None, "the files of a conversion need a folder"
-    conversion = convert(source, folder, work=talk)
+    source, *then = sources
+    conversion = convert(source, folder, work=talk, then=then, selection=selection, begins=talk.begins)
     return {"tracks": [asdict(track) for track in conversion.tracks], "metadata": dict(conversion.metadata)}
 
 
-def _stated(source: Path, folder: Path | None, talk: Talk) -> float | None:
-    from pipeline.audio.convert import stated_s
+def _stated(sources: Sequence[Path], selection: Selection) -> float | None:
+    from pipeline.audio.reading import stated_s
 
-    return stated_s(source)
+    source, *then = sources
+    return stated_s(source, then, selection)
 
 
-def _speech(source: Path, folder: Path | None, talk: Talk) -> list[tuple[int, int]]:
+def _speech(source: Path, talk: Talk) -> list[tuple[int, int]]:
     from pipeline.audio.soundfiles import RATE_HZ, sample_count
     from pipeline.audio.voice_activity import find_speech
 
@@ -119,6 +122,10 @@ class Talk:
 
     def check(self) -> None:
         """Nobody asks this process to stop: it is killed."""
+
+    def begins(self, number: int) -> None:
+        """Tell which file is read next, for the words of an error that nobody here will live to tell."""
+        tell(self.line, {"begins": number})
 
     def progress(self, done_s: float, total_s: float) -> None:
         """Tell how far it is, and allow the CPU time that a recording of this length may take."""

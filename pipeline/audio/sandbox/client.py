@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import asdict, define, field, frozen
 
-from pipeline.audio.conversion import Conversion, Track, Watcher, checked_size
+from pipeline.audio.conversion import EVERYTHING, Conversion, Selection, Track, Watcher, checked_size
 from pipeline.audio.sandbox.limits import Limits
 from pipeline.errors import DecoderError, SourceRejectedError
 
@@ -45,7 +45,15 @@ METADATA_MAX = 49_152
 """Bytes; the rest of what a record may hold is for the names and digests of the files."""
 
 
-def convert(source: Path, folder: Path, *, work: Watcher, limits: Limits | None = None) -> Conversion:
+def convert(
+    source: Path,
+    folder: Path,
+    *,
+    work: Watcher,
+    then: Sequence[Path] = (),
+    selection: Selection = EVERYTHING,
+    limits: Limits | None = None,
+) -> Conversion:
     """Do what `pipeline.audio.convert.convert` does, in a child process.
 
     Raises:
@@ -53,8 +61,10 @@ def convert(source: Path, folder: Path, *, work: Watcher, limits: Limits | None 
         DecoderError: the child was ended, by a limit or a crash; the folder holds parts.
         StoppedError: by `work.check`, which is called ten times a second; the child is killed.
     """
-    checked_size(source)
-    job = _Job("convert", source.absolute(), folder.absolute(), limits or Limits(), work)
+    paths = (source, *then)
+    for path in paths:
+        checked_size(path)
+    job = _Job("convert", _absolute(paths), folder.absolute(), limits or Limits(), work, selection)
     done = job.result()
     try:
         return Conversion(_tracks(done["tracks"], folder), _metadata(done["metadata"]))
@@ -62,11 +72,19 @@ def convert(source: Path, folder: Path, *, work: Watcher, limits: Limits | None 
         raise job.error(f"its answer makes no sense ({error})") from error
 
 
-def stated_s(source: Path, limits: Limits | None = None) -> float | None:
-    """Return how long a recording says it is, in seconds; None where it doesn't say, or isn't audio."""
+def stated_s(
+    source: Path,
+    then: Sequence[Path] = (),
+    selection: Selection = EVERYTHING,
+    limits: Limits | None = None,
+) -> float | None:
+    """Do what `pipeline.audio.reading.stated_s` does, in a child process."""
+    paths = (source, *then)
     try:
-        checked_size(source)
-        stated = _Job("stated", source.absolute(), None, limits or Limits(), _Unwatched()).result()
+        for path in paths:
+            checked_size(path)
+        job = _Job("stated", _absolute(paths), None, limits or Limits(), _Unwatched(), selection)
+        stated = job.result()
     except (SourceRejectedError, DecoderError, OSError):
         return None
     return float(stated) if isinstance(stated, int | float) else None
@@ -79,11 +97,15 @@ def pairs(task: str, source: Path, check: Callable[[], None]) -> list[tuple[int,
         OSError: the file can't be read.
         DecoderError: the child was ended.
     """
-    job = _Job(task, source.absolute(), None, Limits(), _Unwatched(check))
+    job = _Job(task, _absolute([source]), None, Limits(), _Unwatched(check))
     try:
         return [(int(first), int(end)) for first, end in job.result()]
     except (TypeError, ValueError) as error:
         raise job.error("its answer makes no sense") from error
+
+
+def _absolute(paths: Sequence[Path]) -> tuple[Path, ...]:
+    return tuple(path.absolute() for path in paths)
 
 
 @frozen
@@ -99,10 +121,12 @@ class _Job:
     """One request, and the wait for what comes of it."""
 
     task: str
-    source: Path
+    sources: tuple[Path, ...]
     folder: Path | None
     limits: Limits
     work: Watcher
+    selection: Selection = EVERYTHING
+    number: int = 0
     done_s: float = 0.0
     total_s: float = 0.0
 
@@ -138,16 +162,23 @@ class _Job:
 
     def error(self, reason: str) -> DecoderError:
         """Return the error that says what happened to the child, where, and what to do."""
+        name = self.sources[self.number].name
         at = f" after {_clock(self.done_s)} of sound" if self.done_s else ""
         return DecoderError(
-            f"{self.source.name!r} could not be read: {reason}{at}. The file may be damaged, or made to do harm; "
+            f"{name!r} could not be read: {reason}{at}. The file may be damaged, or made to do harm; "
             "nothing else was touched. If you trust it, save it as WAV with another program and run evt on that."
         )
 
     def _messages(self) -> Iterator[Mapping[str, Any]]:
         """Ask, and yield what is answered, but for progress; ends when the connection does."""
-        asked = {"task": self.task, "source": str(self.source), "folder": self.folder and str(self.folder)}
-        request = json.dumps({**asked, "limits": self.limits.as_json()})
+        asked = {
+            "task": self.task,
+            "sources": [str(source) for source in self.sources],
+            "folder": self.folder and str(self.folder),
+            "selection": asdict(self.selection),
+            "limits": self.limits.as_json(),
+        }
+        request = json.dumps(asked)
         began = heard = time.monotonic()
         rest = b""
         with SERVER.connect() as line:
@@ -166,12 +197,19 @@ class _Job:
                     heard = time.monotonic()
                     *lines, rest = (rest + data).split(b"\n")
                     for message in filter(None, map(_parsed, lines)):
-                        if not self._note_progress(message):
+                        if not self._note_begin(message) and not self._note_progress(message):
                             yield message
                     if len(rest) > LINE_MAX:
                         raise self.error("its answer makes no sense")
             except ConnectionError:
                 return
+
+    def _note_begin(self, message: Mapping[str, Any]) -> bool:
+        number = message.get("begins")
+        if type(number) is not int or not 0 <= number < len(self.sources):
+            return False
+        self.number = number
+        return True
 
     def _note_progress(self, message: Mapping[str, Any]) -> bool:
         progress = message.get("progress")

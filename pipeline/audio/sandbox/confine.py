@@ -21,14 +21,16 @@ NOTICE_S = 5
 """CPU seconds between SIGXCPU, which says what was wrong, and the SIGKILL of the last limit."""
 
 
-def confine(limits: Limits, source: Path, folder: Path | None, code: Sequence[Path] = ()) -> tuple[str, ...]:
-    """Limit this process for good: `source` may be read, files made in `folder`, and nothing else be opened.
+def confine(
+    limits: Limits, sources: Sequence[Path], folder: Path | None, code: Sequence[Path] = ()
+) -> tuple[str, ...]:
+    """Limit this process for good: `sources` may be read, files made in `folder`, and nothing else be opened.
 
     No thread may run but this one.
 
     Args:
         limits: what it may use.
-        source: the recording.
+        sources: the files of the recording.
         folder: for what becomes of it; None: nothing.
         code: folders of libraries that may be read, since some load their parts when they are first used.
 
@@ -38,7 +40,7 @@ def confine(limits: Limits, source: Path, folder: Path | None, code: Sequence[Pa
     _limit(limits)
     layers = ["limits"]
     if sys.platform == "linux":
-        rights = {source: landlock.READ} | ({folder: landlock.WRITE} if folder else {})
+        rights = dict.fromkeys(sources, landlock.READ) | ({folder: landlock.WRITE} if folder else {})
         rights |= dict.fromkeys(code, landlock.READ_ALL)
         layers += ["landlock"] if landlock.allow_only(rights) else []
         layers += ["seccomp"] if seccomp.forbid() else []
