@@ -16,11 +16,13 @@ from pipeline import runner
 from pipeline.delivery import Delivery
 from pipeline.endings import causes, decisions, is_in_doubt, is_of_the_recording, what_is_kept
 from pipeline.runner import RunResult
+from pipeline.speech.times import clock
 from pipeline.speech.transcript import Excerpt, excerpt_note
 from projections.decisions import STALE
 from projections.graph import AUDIO_CONVERSION, MERGE, TRANSCRIPTION
 from projections.plan import Plan
 
+PARTS_SHOWN = 12
 _CODES = {runner.COMPLETED: OK, runner.FAILED: FAILED, runner.NEEDS_DECISION: DECISION}
 
 
@@ -160,6 +162,10 @@ def _selected(converted: Mapping[str, Any]) -> Iterator[str]:
         length_s = converted.get("recording_s")
         excerpt = Excerpt(start_s, start_s + float(converted.get("duration_s") or 0.0), length_s)
         yield f"{clause(excerpt_note(excerpt))}; --start 0 --end end takes that back"
+    if starts_s := converted.get("part_starts_s"):
+        later = [f"{number} at {clock(start_s)}" for number, start_s in enumerate(starts_s[1:PARTS_SHOWN], 2)]
+        more = ", …" if len(starts_s) > PARTS_SHOWN else ""
+        yield f"joined of files; on the common clock begins part {', '.join(later)}{more}"
     if "track" in converted:
         listed = ", ".join(map(str, converted.get("track_list", ())))
         yield (

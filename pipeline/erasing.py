@@ -22,7 +22,7 @@ from pipeline.recorder import Recorder
 from pipeline.recordings import forget_digest, name_of
 from pipeline.removing import files_ending, folder_of, lying, opened, remove, remove_folder
 from pipeline.tombstones import lift, tombstone_of
-from projections.events import PipelineErased, PipelineUnerased
+from projections.events import PipelineErased, PipelineUnerased, recorded_parts
 from projections.fold import fold, initial_state
 from projections.graph import EXPORT, MERGE
 from projections.state import PipelineState
@@ -144,7 +144,8 @@ class Erasing:
                 after = folder_of(folder, "", root.name)
                 files += before.files - (after.files if after else 0)
                 size_bytes += before.size_bytes - (after.size_bytes if after else 0)
-        forget_digest(self.home.index, str(state.input.get("sha256")))
+        for found in (state.input, *recorded_parts(state.input)):
+            forget_digest(self.home.index, str(found.get("sha256")))
         deliveries = []
         for path in self._deliveries(state):
             try:
@@ -203,7 +204,8 @@ def _folders(state: PipelineState) -> Iterator[Path]:
     """Yield the folders of the recording, as far as the log knows them; many deliver there."""
     for run in state.runs:
         if run.started.input_path is not None:
-            yield Path(name_of(run.started.input_path).replace("\0", "")).parent
+            for path in (run.started.input_path, *(run.started.input_paths or ())):
+                yield Path(name_of(path).replace("\0", "")).parent
 
 
 def _real(folder: Path) -> Path:

@@ -6,7 +6,7 @@ It reads no settings file and no variable of evt's, installs no signal handler a
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -32,7 +32,7 @@ from pipeline.home import Home, default_root
 from pipeline.look import Look, look
 from pipeline.providers.remote import Access
 from pipeline.recordable import recordable
-from pipeline.recordings import identify, pipeline_id_of
+from pipeline.recordings import identify, joined, pipeline_id_of
 from pipeline.secret import Secret
 from pipeline.speakers import newest, read_transcript
 from pipeline.speech.naming import with_names
@@ -99,7 +99,7 @@ class Result:
 
 
 def transcribe(
-    path: str | Path,
+    path: str | Path | Sequence[str | Path],
     *,
     home: str | Path | None = None,
     output_dir: str | Path | None = None,
@@ -117,7 +117,7 @@ def transcribe(
     calls that were under way.
 
     Args:
-        path: the recording.
+        path: the recording; several are parts of one, in their order.
         home: the folder of logs and artifacts; None: the user's own, as for `evt`.
         output_dir: where transcripts are delivered; None: nowhere.
         keys: keys of services, by the provider's name. None is ever logged.
@@ -141,18 +141,22 @@ def transcribe(
     named = recordable(Named(options=_checked(options)), place)
     forbids = "offline" if offline else ""
     with _shop(place, limits, keys or {}, urls or {}, forbids, stop) as shop:
-        return _transcribe(shop, Path(path), named, output_dir, reporter or _Quiet())
+        paths = [Path(path)] if isinstance(path, str | Path) else [Path(part) for part in path]
+        return _transcribe(shop, paths, named, output_dir, reporter or _Quiet())
 
 
 def _transcribe(
-    shop: Workshop, path: Path, named: Named, output_dir: str | Path | None, reporter: Reporter
+    shop: Workshop, paths: Sequence[Path], named: Named, output_dir: str | Path | None, reporter: Reporter
 ) -> Result:
-    recording = identify(path, shop.home.index)
+    if not paths:
+        raise SourceRejectedError(f"{WHERE}: there is no recording without a file.")
+    recording = joined([identify(path, shop.home.index) for path in paths])
     pipeline = pipeline_id_of(recording, shop.store)
     target = None
     if output_dir is not None:
         require_writable(Path(output_dir))
-        target = Target(Path(output_dir), stems_of([(pipeline, path.name)])[pipeline, path.name])
+        name = paths[0].name
+        target = Target(Path(output_dir), stems_of([(pipeline, name)])[pipeline, name])
     delivered = delivered_to(target)
     take_over(shop, pipeline, recording, named)
     seen = look(shop, pipeline, recording, named, delivered)

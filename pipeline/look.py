@@ -191,7 +191,12 @@ def with_recording(state: PipelineState, recording: Recording | None) -> Pipelin
 
 def input_of(recording: Recording) -> dict[str, Any]:
     """Return a recording as `pipeline.created` holds it."""
-    return {"name": recording.name, "size_bytes": recording.size_bytes, "sha256": recording.sha256}
+    found: dict[str, Any] = {
+        "name": recording.name,
+        "size_bytes": recording.size_bytes,
+        "sha256": recording.sha256,
+    }
+    return found | ({"parts": [input_of(part) for part in recording.parts]} if recording.parts else {})
 
 
 def _length_note(step: StagePlan, named: Named) -> str | None:
@@ -226,7 +231,8 @@ def _stated_s(recording: Recording | None, state: PipelineState, options: Mappin
     from pipeline.audio.conversion import Selection
     from pipeline.audio.sandbox.client import stated_s
 
-    return stated_s(recording.path, selection=Selection.of(wanted))
+    first, *then = (file.path for file in recording.files)
+    return stated_s(first, then, Selection.of(wanted))
 
 
 def _damaged_exports(artifacts: Artifacts, outputs: Iterable[ArtifactRef], delivered: frozenset[str]) -> set[str]:

@@ -6,11 +6,12 @@ is disposable: a lost or damaged one costs a reading, never a wrong answer.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,21 +27,35 @@ from pipeline.tombstones import tombstone_of
 from projections.events import recorded_input
 from projections.state import PipelineState
 
+JOINED = "evt joined recording 1\n"
+"""What is digested before the digests of the parts; a stored form, see docs/recordings.md."""
+
+PARTS_MAX_BYTES = 48_000
+"""Names and digests of parts that a record holds; with 30 characters each, names of 350 files."""
+
 
 @frozen
 class Recording:
-    """A file to transcribe, as it was when its digest was taken.
+    """A file to transcribe, as it was when its digest was taken; or several, one after another.
 
     Attributes:
-        path: absolute.
-        sha256: of its content.
+        path: absolute; of several the first one's.
+        sha256: of its content; of several see `joined`.
+        size_bytes: of all together.
         signature: what the file system said of it; compared again after it was read.
+        parts: the files of which it is joined, in their order; empty: it is a file.
     """
 
     path: Path
     sha256: str
     size_bytes: int
     signature: tuple[int, ...] = field(eq=False)
+    parts: tuple[Recording, ...] = ()
+
+    @property
+    def files(self) -> tuple[Recording, ...]:
+        """The files to read, in their order."""
+        return self.parts or (self,)
 
     @property
     def name(self) -> str | dict[str, str]:
@@ -48,15 +63,17 @@ class Recording:
         return recordable_name(self.path.name)
 
     def require_unchanged(self) -> None:
-        """Raise SourceRejectedError if the file is not the one whose digest was taken."""
-        try:
-            same = _signature(self.path) == self.signature
-        except OSError:
-            same = False
-        if not same:
-            raise SourceRejectedError(
-                f"{shown(self.path)} changed while it was being read. Wait until it is complete, then run again."
-            )
+        """Raise SourceRejectedError if a file is not the one whose digest was taken."""
+        for file in self.files:
+            try:
+                same = _signature(file.path) == file.signature
+            except OSError:
+                same = False
+            if not same:
+                raise SourceRejectedError(
+                    f"{shown(file.path)} changed while it was being read. Wait until it is complete, "
+                    "then run again."
+                )
 
 
 def identify(path: Path, index: Path, *, verify: bool = False) -> Recording:
@@ -82,6 +99,42 @@ def identify(path: Path, index: Path, *, verify: bool = False) -> Recording:
         recording.require_unchanged()
         _remember(index, signature, sha256, time.time())
     return Recording(path, sha256, signature[2], signature)
+
+
+def joined(parts: Sequence[Recording]) -> Recording:
+    """Return files as one recording, in their order; a single file is that itself.
+
+    Its digest is the SHA-256 of the line `JOINED` and of the digest of each part in hex, each ended by a line feed.
+
+    Raises:
+        SourceRejectedError: a file is there twice, or there are too many.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    seen: dict[str, Recording] = {}
+    for part in parts:
+        if (other := seen.setdefault(part.sha256, part)) is not part:
+            raise SourceRejectedError(
+                f"{shown(part.path)} is the same file as {shown(other.path)}: no part of a recording stands in it "
+                "twice. Leave one out."
+            )
+    if sum(len(repr(part.name)) + 120 for part in parts) > PARTS_MAX_BYTES:
+        raise SourceRejectedError(f"{len(parts)} parts are more than one log record can name. Join fewer at once.")
+    digest = hashlib.sha256((JOINED + "".join(f"{part.sha256}\n" for part in parts)).encode()).hexdigest()
+    first = parts[0]
+    return Recording(first.path, digest, sum(part.size_bytes for part in parts), first.signature, tuple(parts))
+
+
+def again(recording: Recording, index: Path) -> Recording:
+    """Return a recording as it is now.
+
+    Raises:
+        SourceRejectedError: as `identify`, or it is not what it was.
+    """
+    now = joined([identify(file.path, index) for file in recording.files])
+    if now.sha256 != recording.sha256:
+        raise SourceRejectedError("The recording was changed since this command began. Run it again.")
+    return now
 
 
 def remembered(paths: Iterable[Path], index: Path) -> Iterator[tuple[Path, str]]:

@@ -32,7 +32,7 @@ from pipeline.obtaining import CallTools
 from pipeline.pools import CONVERSION, pool_of
 from pipeline.probed import forget, recalled, remember
 from pipeline.recorder import Recorder, require_open
-from pipeline.recordings import Recording, recordable_name
+from pipeline.recordings import PARTS_MAX_BYTES, Recording, recordable_name
 from pipeline.speakers import settle_order
 from pipeline.stages import STAGE_FUNCTIONS
 from pipeline.texts import keep
@@ -272,6 +272,7 @@ class ActiveRun:
             reset=self.named.reset,
             refresh=tuple(sorted(self.named.refresh)),
             input_path=_recordable_path(self.recording),
+            input_paths=_recordable_paths(self.recording),
         )
 
     def plan(self, state: PipelineState) -> Plan:
@@ -472,3 +473,11 @@ def _recorded_decision(step: StagePlan) -> dict[str, Any]:
 
 def _recordable_path(recording: Recording | None) -> str | dict[str, str] | None:
     return None if recording is None else recordable_name(str(recording.path))
+
+
+def _recordable_paths(recording: Recording | None) -> tuple[str | dict[str, str], ...] | None:
+    """Return where the parts of a recording are; None where it has none, or a record can't hold so many."""
+    if recording is None or not recording.parts:
+        return None
+    paths = tuple(recordable_name(str(part.path)) for part in recording.parts)
+    return paths if sum(len(repr(path)) for path in paths) < PARTS_MAX_BYTES else None

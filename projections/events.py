@@ -56,7 +56,13 @@ class Event(Value):
 
 @frozen(eq=False, repr=False, slots=False)
 class PipelineCreated(Event):
-    """The first event of a pipeline: which bytes it is about. `input` is {name, size_bytes, sha256}."""
+    """The first event of a pipeline: which bytes it is about.
+
+    Attributes:
+        input: {name, size_bytes, sha256}. Of a recording that is joined of several files also parts, such an
+            object for each in their order; then name is the first one's, size_bytes that of all, and sha256 is
+            made of their digests, see recordings.md.
+    """
 
     type: ClassVar[str] = "pipeline.created"
     input: Json
@@ -97,6 +103,8 @@ class RunStarted(Event):
         plan: what is about to happen, per stage: {stage: {decision, cause?, attempt?}}.
         reset: the options recorded before were forgotten.
         refresh: the stages that the user wants to run again in any case.
+        input_path: where the recording is; left out where it isn't at hand.
+        input_paths: where each part of a joined recording is, in their order.
     """
 
     type: ClassVar[str] = "run.started"
@@ -111,6 +119,7 @@ class RunStarted(Event):
     reset: bool = False
     refresh: tuple[str, ...] = ()
     input_path: str | Json | None = None
+    input_paths: tuple[str | Json, ...] | None = None
 
 
 @frozen(eq=False, repr=False, slots=False)
@@ -614,6 +623,12 @@ def recorded_input(data: Mapping[str, Any]) -> Json:
     return found if isinstance(found, dict) else {}
 
 
+def recorded_parts(found: Mapping[str, Any]) -> tuple[Json, ...]:
+    """Return the parts of a recorded input; none where it is a file, or they are of another form."""
+    parts = found.get("parts")
+    return tuple(parts) if isinstance(parts, list) and all(isinstance(part, dict) for part in parts) else ()
+
+
 class _Decoders(dict[str, Callable[[str], Any]]):
     """What decodes the events of each type; an unknown type is no event."""
 
@@ -647,7 +662,8 @@ def _build(cls: type[Any], data: Mapping[str, Any]) -> Any:
 
 def _value(kind: str, value: Any, where: str) -> Any:
     """Return the value as its annotation says, which is written in the few forms that this file uses."""
-    if kind.startswith("tuple["):
+    if kind.startswith("tuple[") and not (value is None and kind.endswith(" | None")):
+        kind = kind.removesuffix(" | None")
         if not isinstance(value, list):
             raise EventDataError(f"{where} is no list")
         return tuple(_value(kind[6:-6], item, where) for item in value)

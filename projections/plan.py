@@ -304,6 +304,10 @@ def _forward(
     foreign = _foreign_language(engine, options["language"]) if engine else None
     if foreign is not None and options["language"].source == FLAG:
         return changed(step, decision=BLOCKED, reason=foreign, cause="", reused=None)
+    if stage == AUDIO_CONVERSION and not around.recording_at_hand and state.input.get("parts"):
+        lacking = (
+            "the recording itself is needed; name all its parts with --join, or --input FILE for each that moved"
+        )
     return _blocked_if(step, lacking, around)
 
 

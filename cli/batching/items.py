@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cli.batching.roll import Item, enroll
@@ -22,11 +22,12 @@ def gather(
     home: Home,
     output_dir: Path,
     *,
-    moved_to: Path | None = None,
+    moved_to: Sequence[Path] = (),
     verify: bool = False,
+    join: bool = False,
 ) -> tuple[list[Item], list[Refusal]]:
     """Return an item for each recording that the user named, and a refusal for what can't be one; all are read."""
-    roll = enroll(written, store, home, output_dir, moved_to=moved_to, verify=verify)
+    roll = enroll(written, store, home, output_dir, moved_to=moved_to, verify=verify, join=join)
     items, refusals = [], list(roll.refusals)
     for entry in roll.entries:
         try:

@@ -14,10 +14,10 @@ from pipeline import runner
 from pipeline.artifacts import Artifacts
 from pipeline.delivery import deliver, delivered_to
 from pipeline.endings import is_in_doubt, require_unblocked
-from pipeline.errors import SourceRejectedError
+from pipeline.errors import BlockedError
 from pipeline.forks import take_over
 from pipeline.look import look
-from pipeline.recordings import Recording, identify
+from pipeline.recordings import Recording, again
 from pipeline.scrub import scrubbed
 from pipeline.speakers import is_ordered_so, ordering
 from pipeline.workshop import Workshop
@@ -39,7 +39,7 @@ def work_on(
     try:
         _work(shop, item, named, reporter, outcome, debug=debug, delivers=delivers, names=names)
     except EvtError as error:
-        outcome.refuse(error)
+        outcome.refuse(error, item.lacking if isinstance(error, BlockedError) else "")
     except Exception as error:
         # One bad recording never stops the rest, whatever is wrong with it.
         if debug:
@@ -97,7 +97,4 @@ def _as_it_is_now(item: Item, shop: Workshop) -> Recording | None:
     """Look at the recording again when its turn comes; in a long batch that may be hours after the start."""
     if item.recording is None:
         return None
-    recording = identify(item.recording.path, shop.home.index)
-    if recording.sha256 != item.recording.sha256:
-        raise SourceRejectedError("The recording was changed since this command began. Run it again.")
-    return recording
+    return again(item.recording, shop.home.index)

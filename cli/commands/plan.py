@@ -27,11 +27,18 @@ from projections.summary import as_json
 
 @click.command("plan", short_help="Say what `run` would do, and why, without doing it.")
 @click.argument("recordings", nargs=-1, required=True, metavar="FILE|ID|NAME...")
+@click.option(
+    "--join", is_flag=True, help="The files are parts of one recording, in the order in which they are named."
+)
 @stage_options
 @limit_options
 @click.option("-o", "--output-dir", type=click.Path(), help="Folder where the transcripts would go.")
 @click.option(
-    "--input", "moved_to", type=click.Path(), help="Where the recording of a pipeline named by ID is now."
+    "--input",
+    "moved_to",
+    multiple=True,
+    type=click.Path(),
+    help="Where the recording of a pipeline named by ID is now; of a joined one repeat it for parts that moved.",
 )
 @click.option("--json", "as_json_", is_flag=True, help="Report on stdout as JSON.")
 @click.pass_obj
@@ -41,13 +48,17 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool,
     \b
     Examples:
       evt plan talk.wav --language de
+      evt plan talk.wav --end 10:00 --transcriber openai
+      evt plan --join REC_001.WAV REC_002.WAV
       evt plan *.mp3 --transcriber openai --diarizer pyannoteai
     """
     settings = load_settings(obj["home"], flags["output_dir"], flags=flags, offline=obj["offline"])
     named = named_from(flags, settings)
     shop = workshop_of(settings, unsafe_fs=obj["unsafe_fs"])
-    moved_to = Path(flags["moved_to"]) if flags["moved_to"] else None
-    items, refusals = gather(recordings, shop.store, settings.home, settings.output_dir, moved_to=moved_to)
+    moved_to = [Path(path) for path in flags["moved_to"]]
+    items, refusals = gather(
+        recordings, shop.store, settings.home, settings.output_dir, moved_to=moved_to, join=flags["join"]
+    )
     codes: list[int] = []
     reports: list[dict[str, Any]] = []
     prices: list[StagePrice] = []
@@ -82,7 +93,8 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool,
 def _with_notes(seen: Look, item: Item) -> Look:
     """Return a look whose plan says what the file beside the recording decides, and what was passed over in it."""
     ignored = item.sidecar.ignored if item.sidecar else ()
-    notes = [note for note in (sidecar_note(item, seen.options), *ignored) if note]
+    lacking = item.lacking if seen.plan.blocked else ""
+    notes = [note for note in (sidecar_note(item, seen.options), *ignored, lacking) if note]
     return evolve(seen, plan=evolve(seen.plan, notes=(*seen.plan.notes, *notes)))
 
 

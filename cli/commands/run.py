@@ -39,6 +39,9 @@ from projections.options import Named
     metavar="LIST",
     help="Take names from a file, one a line (or ended by NULs); -: from standard input.",
 )
+@click.option(
+    "--join", is_flag=True, help="The files are parts of one recording, in the order in which they are named."
+)
 @stage_options
 @limit_options
 @batch_options
@@ -49,7 +52,11 @@ from projections.options import Named
     help="Folder for the transcripts (default: this folder); -: stdout, for one recording and one --format.",
 )
 @click.option(
-    "--input", "moved_to", type=click.Path(), help="Where the recording of a pipeline named by ID is now."
+    "--input",
+    "moved_to",
+    multiple=True,
+    type=click.Path(),
+    help="Where the recording of a pipeline named by ID is now; of a joined one repeat it for parts that moved.",
 )
 @click.option("--verify", is_flag=True, help="Read the recordings again instead of trusting remembered digests.")
 @click.option("--json", "as_json", is_flag=True, help="Report on stdout as JSON.")
@@ -72,6 +79,8 @@ def command(
       evt run talk.wav
       evt run interview.mp4 --speakers 2 --format txt,docx -o transcripts
       evt run talk.wav --language de --transcriber whisper
+      evt run hearing.mp4 --track 2 --start 0:05:00 --end 1:30:00
+      evt run --join REC_001.WAV REC_002.WAV REC_003.WAV
       evt run talk.wav --speakers 2 --names "Anna Müller,Ben"
       evt run talk.wav --format txt -o - | less
       evt run interviews "calls/*.mp3" -o transcripts
@@ -122,9 +131,15 @@ def _work(
     """Return the work that the user asks for, settled as far as that goes without reading recordings."""
     require_writable(settings.output_dir)
     shop = workshop_of(settings, unsafe_fs=obj["unsafe_fs"])
-    moved_to = Path(flags["moved_to"]) if flags["moved_to"] else None
+    moved_to = [Path(path) for path in flags["moved_to"]]
     roll = enroll(
-        written, shop.store, settings.home, settings.output_dir, moved_to=moved_to, verify=flags["verify"]
+        written,
+        shop.store,
+        settings.home,
+        settings.output_dir,
+        moved_to=moved_to,
+        verify=flags["verify"],
+        join=flags["join"],
     )
     return BatchWork(shop, roll, *wishes, debug=obj["debug"], quiet=obj["quiet"], unsafe_fs=obj["unsafe_fs"])
 

@@ -20,6 +20,7 @@ from eventlog.store import Store
 from pipeline.home import Home
 from pipeline.listing import DAMAGED_LOG
 from projections.cost import total_cost
+from projections.events import recorded_parts
 from projections.fold import fold, initial_state
 from projections.graph import STAGES, TEXTS
 from projections.standing import reused
@@ -73,6 +74,8 @@ def _lines(state: PipelineState, verdict: Verdict, store: Store, home: Home) -> 
     if state.forked is not None:
         lines.append(f"  variant of {state.forked.of}")
     lines += [f"  also named {shown_name(name)}" for name in state.names[1:]]
+    for number, part in enumerate(recorded_parts(state.input), 1):
+        lines.append(f"  part {number:<5} {shown_name(part.get('name'))}")
     if state.named:
         options = _with_words(state, home)
         lines.append(

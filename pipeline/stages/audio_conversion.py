@@ -20,7 +20,8 @@ def run(work: StageWork, providers: Providers) -> StageResult:
     work.recording.require_unchanged()
     scratch = work.folder.scratch()
     selection = Selection.of(work.step.options)
-    conversion = convert(work.recording.path, scratch, work=work, selection=selection)
+    first, *then = (file.path for file in work.recording.files)
+    conversion = convert(first, scratch, work=work, then=then, selection=selection)
     work.recording.require_unchanged()
     outputs = tuple(work.folder.adopt(scratch / track.name, track.name) for track in conversion.tracks)
     pcm = {track.name.removesuffix(".flac"): track.pcm_sha256 for track in conversion.tracks}
