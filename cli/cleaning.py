@@ -136,14 +136,14 @@ def totals_line(done: Sequence[Done]) -> str:
     return f"Removed {count(files, 'file')}, {size(freed)}."
 
 
-def told(done: Sequence[Done]) -> Iterator[str]:
+def told(done: Sequence[Done], remedy: str = "Mend that; the next `evt cleanup` goes on.") -> Iterator[str]:
     """Yield what didn't go, and why."""
     for item in done:
         if item.spared is not None:
             yield f"{item.pipeline} was left alone, because {item.spared}."
         if item.failures:
             more = f" (and {len(item.failures) - 1} more)" if len(item.failures) > 1 else ""
-            yield f"{item.failures[0].rstrip('.')}{more}. Mend that; the next `evt cleanup` goes on."
+            yield f"{item.failures[0].rstrip('.')}{more}. {remedy}"
 
 
 def as_json(found: Survey, done: Sequence[Done]) -> dict[str, Any]:

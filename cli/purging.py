@@ -162,7 +162,7 @@ def _offer_as_json(offer: Purgeable, done: Done | None) -> dict[str, Any]:
 
 def _code(spared: Sequence[Spared], done: Sequence[Done], named: Sequence[str]) -> int:
     """Say what didn't go, and return the exit code: as for a cleanup."""
-    for line in told(done):
+    for line in told(done, "Mend that, then repeat the command; what was begun, any next `evt cleanup` finishes."):
         say(f"evt: {printable(line)}", err=True)
     if any(item.failures for item in done):
         return FAILED

@@ -142,8 +142,7 @@ class Opening:
         records, verdict = self._judge(file, kept)
         self._require_usable(verdict)
         self._archiving.drop_older(file)
-        if verdict.seq == 0 and self.place.is_purged(self.storage):
-            raise refusals.purged(self.place)
+        self._settle_tombstone(verdict)
         if (traces or kept is not None) and verdict.seq == 0 and verdict.tail is not Tail.UNTERMINATED:
             raise refusals.missing(self.place, gone=True)
         if verdict.tail is Tail.UNTERMINATED:
@@ -153,6 +152,17 @@ class Opening:
         writer = Writer(file, self.place.pipeline, verdict, self.clock)
         records += writer.append(self._opening_events(records), run=self.run)
         return OpenLog(writer, records)
+
+    def _settle_tombstone(self, verdict: Verdict) -> None:
+        """Refuse an empty log beside a tombstone; one that holds records goes on, and the tombstone goes.
+
+        Somebody put that log back, or a purge was cut short before it took the log away.
+        """
+        if self.storage.signature(self.place.tombstone) is not None:
+            if verdict.seq == 0:
+                raise refusals.purged(self.place)
+            self.storage.unlink(self.place.tombstone)
+            self.storage.sync_dir(self.place.folder)
 
     def _opened_with_new_head(self, file: LogFile) -> OpenLog:
         opened = self._opened(file, self._kept_head())

@@ -13,6 +13,7 @@ import click
 from cli.cleaning import Survey, as_json, carry_out, paragraphs, survey, told, totals_line
 from cli.errors import SettingsError
 from cli.exit_codes import FAILED, OK, REFUSED
+from cli.holder import naming_the_holder
 from cli.home import load_home
 from cli.lookup import find_known
 from cli.output import say
@@ -119,7 +120,8 @@ def _purge(home: Home, store: Store, named: list[str], flags: dict[str, Any]) ->
     version = who.versions.get("evt", "")
     purger = Purger(home, store, _rule(flags), who.user, version, new_run_id, now_recorded)
     bundle = Path(flags["bundle"]) if flags["bundle"] else None
-    return purge(purger, Asked(named, bundle, flags["dry_run"], flags["yes"], flags["as_json_"]))
+    with naming_the_holder(store):
+        return purge(purger, Asked(named, bundle, flags["dry_run"], flags["yes"], flags["as_json_"]))
 
 
 def _tell_settled(done: list[Done], *, quiet: bool) -> None:
