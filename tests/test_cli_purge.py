@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,12 @@ def files(evt: Evt) -> dict[str, bytes]:
     """Return what the home holds of logs and artifacts."""
     found = [*evt.home.glob("logs/**/*"), *evt.home.glob("artifacts/**/*"), *evt.home.glob("purging/*")]
     return {str(path.relative_to(evt.home)): path.read_bytes() for path in found if path.is_file()}
+
+
+def compare(evt: Evt, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Compare the recording's transcript with that of another engine: a variant."""
+    other = write_script(evt.folder / "other.toml", words=WORDS[:3], chunk_s="[2.0, 3.0]")
+    return evt("compare", "talk.wav", "--transcriber", f"script:{other}", "--no-html", code=code)
 
 
 def stone(evt: Evt) -> dict[str, object]:
@@ -121,30 +128,27 @@ def test_an_erased_recording_stays_erased_when_it_is_purged(evt: Evt) -> None:
 
 
 def test_variants_go_with_their_base_and_come_back_with_it(evt: Evt) -> None:
-    evt("compare", "talk.wav", "--transcriber", "builtin", "--no-html")
+    compare(evt)
     before, base = files(evt), evt.json("list")[0]["pipeline_id"].partition(".")[0]
     evt("cleanup", base, "--purge", "--bundle", "both", "--yes")
     assert {Path(name).name for name in files(evt)} == {f"{base}.purged", f"{base}.2.purged"}
-    assert (
-        f"{base} was purged" in evt("compare", "talk.wav", "--transcriber", "builtin", "--no-html", code=5).stderr
-    )
+    assert f"{base} was purged" in compare(evt, code=5).stderr
     evt("import", "both")
     assert files(evt) == before
 
 
 def test_a_variant_that_was_purged_is_not_made_and_paid_for_again_unasked(evt: Evt) -> None:
-    evt("compare", "talk.wav", "--transcriber", "builtin", "--no-html")
+    compare(evt)
     base = evt.json("list")[0]["pipeline_id"].partition(".")[0]
     evt("cleanup", f"{base}.2", "--purge", "--no-bundle", "--yes")
-    again = ("compare", "talk.wav", "--transcriber", "builtin", "--no-html")
-    assert f"evt accept {base}.2" in evt(*again, code=5).stderr
+    assert f"evt accept {base}.2" in compare(evt, code=5).stderr
     assert "nothing to do" in evt.run("talk.wav").stdout, "the base has all that it had"
     evt("accept", f"{base}.2", "--yes")
-    evt(*again)
+    compare(evt)
 
 
 def test_a_family_of_which_a_part_is_left_alone_stays_whole(evt: Evt) -> None:
-    evt("compare", "talk.wav", "--transcriber", "builtin", "--no-html")
+    compare(evt)
     before, base = files(evt), evt.json("list")[0]["pipeline_id"].partition(".")[0]
     (log,) = evt.home.glob(f"logs/*/{base}.2.jsonl")
     content = log.read_bytes()
