@@ -410,7 +410,7 @@ def test_a_killed_import_is_finished_or_undone_by_the_next_command(finished: Evt
     finished("bundle", "talk.wav", "-o", "b")
     home = other(finished)
     assert killed_at(finished, step, *home, "import", "b")
-    finished(*home, "cleanup", "--dry-run")
+    finished(*home, "cleanup", "--older-than", "1d", "--yes")
     assert not (Path(home[1]) / "importing").exists()
     assert finished(*home, "validate").stdout.endswith(("ok\n", "No pipelines.\n"))
     finished(*home, "import", "b")
