@@ -21,6 +21,7 @@ from pipeline.pools import cores
 from projections.engine import Engine
 
 if TYPE_CHECKING:
+    import subprocess
     from multiprocessing.connection import Connection
 
     from pipeline.providers.base import Answer, Chunk, Options, Work
@@ -137,13 +138,12 @@ class _Worker:
     """A process that has the model loaded, and the connection to it; used by one call at a time."""
 
     def __init__(self) -> None:
-        from multiprocessing import get_context
+        from multiprocessing import Pipe
 
-        context = get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), name="evt-transcriber", daemon=True)
-        _start_without_interrupts(self._process)
-        theirs.close()
+        self._connection, theirs = Pipe()
+        hangup, self._alive = Pipe(duplex=False)
+        with theirs, hangup:
+            self._process = _started(theirs.fileno(), hangup.fileno())
 
     def decode(self, pcm: bytes, work: Work) -> list[Segment]:
         try:
@@ -159,21 +159,33 @@ class _Worker:
         return segments
 
     def is_alive(self) -> bool:
-        return self._process.is_alive()
+        return self._process.poll() is None
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.join()
+        self._process.wait()
 
 
-def _start_without_interrupts(process: Any) -> None:
-    """Start a process that never sees Ctrl-C: it inherits the signal mask of the thread that starts it."""
-    from multiprocessing import resource_tracker
+def _started(calls: int, hangup: int) -> subprocess.Popen[bytes]:
+    """Start a worker that has these two descriptors, and never sees Ctrl-C: it inherits this thread's signal mask.
 
-    resource_tracker.ensure_running()  # otherwise `start` starts it, which sets the mask back
+    Not with `multiprocessing`, whose processes begin by running the program's own script once more: a script of
+    somebody who calls `pipeline.transcribe` would have to be written for that.
+    """
+    import subprocess
+    import sys
+
+    places = os.pathsep.join(os.path.abspath(place) for place in sys.path if place)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        process.start()
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", __name__, str(calls), str(hangup)],
+            env={**os.environ, "PYTHONPATH": places},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[calls, hangup],
+        )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
@@ -218,9 +230,9 @@ def _word(segment: Segment, samples: int) -> dict[str, Any]:
     }
 
 
-def _serve(calls: Connection) -> None:
+def _serve(calls: Connection, hangup: int) -> None:
     """Answer each chunk of PCM with its segments, or with the words of a failure, until the parent is gone."""
-    _die_with_parent()
+    _die_with_parent(hangup)
     with suppress(EOFError, OSError):
         try:
             decoder = _decoder()
@@ -236,7 +248,7 @@ def _serve(calls: Connection) -> None:
                 calls.send(f"{type(error).__name__}: {error}")
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(hangup: int) -> None:
     """Let the kernel end this process when its parent does, since no Python code runs during a decode.
 
     The pipe from the parent hangs up when the parent ends, however it ends; a file in asynchronous mode then
@@ -247,11 +259,7 @@ def _die_with_parent() -> None:
     Source: fcntl(2), F_SETOWN and O_ASYNC; signal(7), SIGIO.
     """
     import fcntl
-    from multiprocessing import parent_process
 
-    parent = parent_process()
-    assert parent is not None, "a worker has a parent"
-    hangup = parent.sentinel
     fcntl.fcntl(hangup, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(hangup, fcntl.F_SETFL, fcntl.fcntl(hangup, fcntl.F_GETFL) | os.O_ASYNC)
 
@@ -274,3 +282,16 @@ def _segments(decoder: Any, pcm: bytes) -> list[Segment]:
     decoder.process_raw(pcm, full_utt=True)
     decoder.end_utt()
     return [(found.word, found.start_frame, found.end_frame, found.prob) for found in decoder.seg() or ()]
+
+
+def _main() -> None:
+    """Be a worker; the command line holds the descriptors of the connection and of the pipe from the parent."""
+    import sys
+    from multiprocessing.connection import Connection
+
+    calls, hangup = map(int, sys.argv[1:])
+    _serve(Connection(calls), hangup)
+
+
+if __name__ == "__main__":
+    _main()
