@@ -53,14 +53,14 @@ class Artifacts:
         return AttemptFolder(self, self.root / kind / name)
 
     def path(self, ref: ArtifactRef) -> Path:
-        """Return where an artifact is, whether or not it is there."""
-        return self.root / ref.path
+        """Return where an artifact is, whether or not it is there; never outside of the pipeline's folder."""
+        return self.root / _inside(ref.path)
 
     def looks_whole(self, ref: ArtifactRef) -> bool:
         """Say whether a file of the right size is there; its content is not read."""
         try:
             # Asked of every file at every plan: no Path is made for it.
-            status = os.stat(os.path.join(self.root, ref.path))
+            status = os.stat(os.path.join(self.root, _inside(ref.path)))
             return stat.S_ISREG(status.st_mode) and status.st_size == ref.size_bytes
         except (OSError, ValueError):  # ValueError: a NUL in the path
             return False
@@ -81,7 +81,7 @@ class Artifacts:
             ArtifactMismatchError: its content is not what was recorded.
         """
         with self._readable(ref):
-            digest = file_sha256(os.path.join(self.root, ref.path))
+            digest = file_sha256(os.path.join(self.root, _inside(ref.path)))
         self._require(ref, digest)
         return self.path(ref)
 
@@ -266,6 +266,16 @@ class AttemptFolder:
             scratch.rmdir()
         except OSError:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def leads_out(path: str) -> bool:
+    """Say whether a path in a log leads out of its pipeline's folder; evt writes none such, a stranger may."""
+    return path.startswith("/") or (".." in path and ".." in path.split("/"))
+
+
+def _inside(path: str) -> str:
+    """Return a path that a log names; for one that leads out, a name that no file of ours has."""
+    return f"outside {path.replace('/', ' ')}" if leads_out(path) else path
 
 
 def is_salt(content: bytes) -> bool:

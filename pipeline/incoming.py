@@ -8,7 +8,7 @@ from pathlib import Path
 from eventlog.reader import Head, Scanner, Tail
 from eventlog.record import oddity_of
 from eventlog.store import Store
-from pipeline.artifacts import is_salt
+from pipeline.artifacts import is_salt, leads_out
 from pipeline.bundles import ARTIFACTS, LOG, SALT, Member
 from pipeline.errors import BundleError, DivergedError
 from pipeline.tombstones import Tombstone
@@ -37,6 +37,8 @@ def checked(member: Member, stage: Path) -> PipelineState:
     sums = {file.path: (file.sha256, file.size_bytes) for file in member.files}
     named: dict[str, set[tuple[str, int]]] = {}
     for ref in state.artifacts:
+        if leads_out(ref.path):
+            raise _bad(f"the log of {member.pipeline} names a file outside of its folder")
         named.setdefault(ref.path, set()).add((ref.sha256, ref.size_bytes))
     salt = folder / ARTIFACTS / SALT
     if salt.exists() and not is_salt(salt.read_bytes()):

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import resource
 import struct
 import subprocess
@@ -24,10 +25,12 @@ from hypothesis import strategies as st
 
 from eventlog.errors import EvtError
 from eventlog.store import Store
+from pipeline.artifacts import Artifacts
 from pipeline.bundles import Limits, is_bundled, is_pipeline
-from pipeline.errors import BundleError
+from pipeline.errors import ArtifactMissingError, BundleError
 from pipeline.home import Home
 from pipeline.importing import Importing
+from projections.events import ArtifactRef
 from tests.support.bundles import Files, entry, files_of, made_of, packed, taken_apart
 from tests.support.cli import START, Evt
 
@@ -269,6 +272,40 @@ def test_a_file_that_is_not_the_one_that_the_log_names_is_refused(files: tuple[s
         if path.startswith("artifacts/") and path != "artifacts/salt":
             other = [*found[:at], (path, content + b" "), *found[at + 1 :]]
             assert "is not the one that its log names" in refused(tmp_path, made_of(pipeline, other))
+
+
+def chained(log: bytes) -> bytes:
+    """Return changed lines as a log that is whole."""
+    lines, prev = [], "0" * 64
+    for line in log.splitlines():
+        body = re.sub(rb'"prev":"[0-9a-f]{64}"', b'"prev":"%s"' % prev.encode(), line[: line.rindex(b',"sum":"')])
+        lines.append(b'%s,"sum":"%s"}\n' % (body, hashlib.sha256(body).hexdigest()[:16].encode()))
+        prev = hashlib.sha256(lines[-1]).hexdigest()
+    return b"".join(lines)
+
+
+@pytest.mark.parametrize("kind", ["above", "absolute", "on the way"])
+def test_a_log_that_names_a_file_outside_is_not_taken_and_such_a_file_is_never_read(
+    files: tuple[str, Files], tmp_path: Path, kind: str
+) -> None:
+    pipeline, ((_, log), *others) = files
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"what a stranger knows the digest of")
+    up = "../" * 40
+    path = {"above": f"{up}{secret}", "absolute": str(secret), "on the way": f"export/1/{up}{secret}"}[kind]
+    ref = ArtifactRef(path, hashlib.sha256(secret.read_bytes()).hexdigest(), secret.stat().st_size)
+    old = rb'\{"path":"export/1/transcript\.txt","sha256":"[0-9a-f]{64}","size_bytes":\d+\}'
+    new = json.dumps({"path": ref.path, "sha256": ref.sha256, "size_bytes": ref.size_bytes}, separators=(",", ":"))
+    hostile = chained(re.sub(old, new.encode(), log))
+    kept = [file for file in others if not file[0].endswith("transcript.txt")]
+    assert "names a file outside of its folder" in refused(tmp_path, made_of(pipeline, [("log", hostile), *kept]))
+    (tmp_path / "artifacts").mkdir()
+    artifacts = Artifacts(tmp_path / "artifacts")
+    assert not artifacts.looks_whole(ref)
+    assert not artifacts.is_whole(ref)
+    assert artifacts.path(ref).parent == artifacts.root
+    with pytest.raises(ArtifactMissingError):
+        artifacts.read(ref)
 
 
 def test_a_salt_that_is_none_is_refused(files: tuple[str, Files], tmp_path: Path) -> None:
