@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.audio.riff import mended
 from pipeline.audio.source import Facts, Findings, bounded
 
 if TYPE_CHECKING:
@@ -109,14 +110,14 @@ def open_lossless(path: Path) -> Iterator[SoundFile | None]:
     """
     import soundfile
 
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        file = soundfile.SoundFile(descriptor)
-    except soundfile.LibsndfileError:  # libsndfile has closed the descriptor
-        file = None
-    with file or nullcontext():
-        fitting = file and file.format in CONTAINERS and file.subtype in CODECS
-        yield SoundFile(file) if fitting else None
+    with mended(path) or nullcontext() as longer:
+        try:
+            file = soundfile.SoundFile(longer or os.open(path, os.O_RDONLY))
+        except soundfile.LibsndfileError:  # libsndfile has closed the descriptor
+            file = None
+        with file or nullcontext():
+            fitting = file and file.format in CONTAINERS and file.subtype in CODECS
+            yield SoundFile(file) if fitting else None
 
 
 class FlacWriter:

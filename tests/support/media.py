@@ -104,3 +104,35 @@ def _grow(data: bytearray, start: int, end: int, place: int, by: int) -> None:
                 _grow(data, start + (16 if name == b"stsd" else 8), start + size + by, place, by)
             return
         start += size
+
+
+def write_long(path: Path, form: str, seconds: int, rate_hz: int = 48_000) -> Path:
+    """Write a stereo recording that takes hardly any disk: silence, and a second of tone at its end.
+
+    `form`: rf64, bwf (the same with a `bext` chunk), w64, wrapped (a WAV whose size has overflowed), open (a WAV of
+    size all ones) or zero (a WAV of size 0).
+    """
+    length, frame = seconds * rate_hz * 4, 4
+    kind = struct.pack("<HHIIHH", 1, 2, rate_hz, rate_hz * frame, frame, 16)
+    extra = b"bext" + struct.pack("<I", 602) + b"A recorder".ljust(602, b"\0") if form == "bwf" else b""
+    with path.open("wb") as file:
+        if form == "w64":
+            tail = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+            file.write(b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000") + struct.pack("<Q", 104 + length))
+            file.write(b"wave" + tail + b"fmt " + tail + struct.pack("<Q", 40) + kind)
+            file.write(b"data" + tail + struct.pack("<Q", 24 + length))
+        elif form in {"rf64", "bwf"}:
+            sizes = struct.pack("<QQQI", 72 + len(extra) + length, length, length // frame, 0)
+            file.write(b"RF64\xff\xff\xff\xffWAVEds64" + struct.pack("<I", 28) + sizes + extra)
+            file.write(b"fmt " + struct.pack("<I", 16) + kind + b"data\xff\xff\xff\xff")
+        else:
+            stated = {"wrapped": length % 2**32, "open": 2**32 - 1, "zero": 0}[form]
+            file.write(b"RIFF" + struct.pack("<I", min(stated + 36, 2**32 - 1)) + b"WAVE")
+            file.write(b"fmt " + struct.pack("<I", 16) + kind + b"data" + struct.pack("<I", stated))
+        begin = file.tell()
+        file.truncate(begin + length)
+        times = np.arange(rate_hz) / rate_hz
+        second = (np.sin(2 * np.pi * 440 * times) * 9000).astype("<i2")
+        file.seek(begin + length - rate_hz * frame)
+        file.write(np.stack([second, second], axis=1).tobytes())
+    return path
