@@ -283,14 +283,14 @@ class Importing:
 
     def _receive(self, item: _Staged) -> bool:
         """Record that this home goes on, if the pipeline was handed over with this token and is open."""
-        if item.token is None or self._state(item.pipeline).handed_over is None:
+        if item.token is None or not _is_open(self._state(item.pipeline)):
             return False
         run = self.new_run_id()
         log = self.store.open_writer(item.pipeline, run=run)
         try:
             recorder = Recorder(self.store, log, run)
             found = recorder.state.handed_over
-            if found is None or found.token != item.token:
+            if found is None or found.token != item.token or not _is_open(recorder.state):
                 return False
             recorder.record(PipelineReceived(item.token, self.user))
             recorder.finish()
@@ -300,6 +300,11 @@ class Importing:
 
     def _state(self, pipeline: str) -> PipelineState:
         return fold(initial_state(pipeline), self.store.stream(pipeline))
+
+
+def _is_open(state: PipelineState) -> bool:
+    """Say whether a pipeline was handed over and could go on; one that was erased since doesn't come back."""
+    return state.handed_over is not None and state.erasure is None
 
 
 def _staged(member: Member, state: PipelineState) -> _Staged:

@@ -223,6 +223,15 @@ def test_importing_it_back_undoes_a_handing_over(unfinished: Evt) -> None:
     assert unfinished.json("import", "b")[0]["received"] is False
 
 
+def test_what_was_handed_over_and_then_erased_is_not_said_to_go_on(unfinished: Evt) -> None:
+    unfinished("bundle", "talk.wav", "-o", "b")
+    unfinished("erase", "talk.wav", "--yes")
+    before = content(unfinished.home)
+    assert "goes on here" not in unfinished("import", "b").stdout
+    assert content(unfinished.home) == before
+    assert unfinished.json("list")[0]["status"] == "erased"
+
+
 def test_two_homes_that_took_one_bundle_never_become_one(unfinished: Evt) -> None:
     unfinished("bundle", "talk.wav", "-o", "b")
     for home in ("one", "two"):
