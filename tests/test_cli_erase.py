@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import sqlite3
@@ -145,6 +146,19 @@ def test_without_a_word_of_the_user_nothing_is_erased(evt: Evt) -> None:
     assert "To be erased, for good" in said.stdout
     assert "talk.txt" in said.stdout
     assert evt.log().read_bytes() == before
+
+
+def test_one_that_cannot_be_erased_keeps_no_other_from_it_and_both_are_told(evt: Evt) -> None:
+    first = state_of(evt.home).pipeline_id
+    evt.speech("other.wav", seed=3)
+    evt.run("other.wav")
+    (other,) = (name for name in Store(str(evt.home / "logs")).pipelines() if name != first)
+    Path(Store(str(evt.home / "logs")).path(first)).write_bytes(b"{}\n")
+    done = evt("erase", first, other, "--yes", "--json", code=4)
+    assert [item["pipeline"] for item in json.loads(done.stdout)["pipelines"]] == [other]
+    assert f"evt salvage {first}" in done.stderr
+    done = evt("erase", other, first, "--yes", code=4)
+    assert f"{other}  other.wav: erased" in done.stdout
 
 
 def test_a_pipeline_that_is_being_worked_on_is_refused(evt: Evt) -> None:

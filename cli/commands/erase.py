@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
+from cli.batching.items import tell_error
 from cli.commands.bundle import family
-from cli.exit_codes import FAILED, OK, REFUSED
+from cli.exit_codes import FAILED, OK, REFUSED, worst
 from cli.holder import naming_the_holder
 from cli.lookup import find_pipeline
 from cli.output import say
@@ -18,6 +19,7 @@ from cli.render import count, json_line, printable, shown_name, size
 from cli.settings import load_settings
 from cli.times import now_recorded
 from cli.wiring import identity, new_run_id, open_store, settle_home
+from eventlog.errors import LogError
 from eventlog.store import Store
 from pipeline.erasing import Erased, Erasing
 from pipeline.errors import PurgedError
@@ -67,10 +69,10 @@ def command(obj: dict[str, Any], /, pipelines: tuple[str, ...], output_dir: str 
     found = [_found(written, store, home, unerase=flags["unerase"]) for written in pipelines]
     chosen = list(dict.fromkeys(member for pipeline in found for member in family(pipeline, store)))
     erasing = Erasing(home, store, identity().user, new_run_id, now_recorded, (Path.cwd(), settings.output_dir))
-    with naming_the_holder(store):
-        if flags["unerase"]:
+    if flags["unerase"]:
+        with naming_the_holder(store):
             return _unerased(erasing, chosen, as_json=flags["as_json"])
-        return _erased(erasing, chosen, home, flags)
+    return _erased(erasing, chosen, home, flags)
 
 
 def _found(written: str, store: Store, home: Home, *, unerase: bool) -> str:
@@ -95,17 +97,23 @@ def _erased(erasing: Erasing, chosen: Sequence[str], home: Home, flags: dict[str
         if not click.confirm("Erase all this for good?", err=True):
             return OK
     voices = [kept.name for kept in Voiceprints(home.voiceprints).all() if kept.pipeline in chosen]
-    done = [erasing.erase(pipeline) for pipeline in chosen]
+    done, codes = [], []
+    for pipeline in chosen:
+        try:
+            with naming_the_holder(erasing.store):
+                done.append(erasing.erase(pipeline))
+        except LogError as error:
+            codes.append(tell_error(pipeline, error))
     notes = [*STAYS, *(f"The voiceprint {name} was made of it: `evt voiceprint delete {name}`." for name in voices)]
     if shows:
-        for line in (*_lines(done), *notes):
+        for line in (*_lines(done), *notes) if done else ():
             say(printable(line))
     else:
         say(json_line({"pipelines": [_as_json(item) for item in done], "notes": notes}))
     failures = [text for item in done for text in item.failures]
     for text in failures:
         say(f"evt: {printable(text)}. Mend that, then repeat the command.", err=True)
-    return FAILED if failures else OK
+    return worst([*codes, FAILED if failures else OK])
 
 
 def _unerased(erasing: Erasing, chosen: Sequence[str], *, as_json: bool) -> int:
