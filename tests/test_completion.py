@@ -139,6 +139,22 @@ def test_the_script_of_each_shell_is_printed_and_accepted_by_it(evt: Evt, shell:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_what_the_help_says_works_in_an_empty_home(evt: Evt, tmp_path: Path) -> None:
+    said = evt("completion", "--help").stdout
+    lines = [line.strip() for line in said.splitlines() if line.strip().startswith(("mkdir", "evt completion"))]
+    program = f'evt() {{ {sys.executable} -c "from cli.main import main; main()" "$@"; }}'
+    home = tmp_path / "empty"
+    home.mkdir()
+    subprocess.run(
+        ["bash", "-ec", "\n".join([program, *lines])], env=evt.environment(HOME=str(home)), cwd=home, check=True
+    )
+    made = {path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file() and path.stat().st_size}
+    places = (".local/share/bash-completion/completions/evt", ".zfunc/_evt", ".config/fish/completions/evt.fish")
+    assert made == {*places}
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"$ {line}\n" in readme for line in lines[:2])
+
+
 def test_bash_itself_completes_a_name_with_spaces_and_quotes(known: Evt) -> None:
     """The function that the script defines is called as bash calls it; `evt` is the one of this checkout."""
     program = f"""

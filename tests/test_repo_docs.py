@@ -28,7 +28,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 README = (ROOT / "README.md").read_text()
 
-OTHER_PROGRAMS = {"find", "cat", "make", "python3", "rm"}
+OTHER_PROGRAMS = {"find", "cat", "make", "mkdir", "python3", "rm"}
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 

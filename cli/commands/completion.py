@@ -14,8 +14,11 @@ def command(shell: str) -> None:
 
     \b
     Examples:
+      mkdir -p ~/.local/share/bash-completion/completions
       evt completion bash > ~/.local/share/bash-completion/completions/evt
-      evt completion zsh > ~/.zfunc/_evt      (with fpath+=~/.zfunc before compinit in ~/.zshrc)
+      mkdir -p ~/.zfunc  # with fpath+=~/.zfunc before compinit in ~/.zshrc
+      evt completion zsh > ~/.zfunc/_evt
+      mkdir -p ~/.config/fish/completions
       evt completion fish > ~/.config/fish/completions/evt.fish
     """
     from click.shell_completion import get_completion_class
