@@ -61,6 +61,7 @@ proofs: $(VENV)/installed mutants  ## what the log promises, attacked: 45 minute
 	$(PROOF).writers --rounds 100
 	$(PROOF).interference
 	$(PROOF).large --megabytes 200
+	$(PROOF).long_recordings --hours 24
 	$(PROOF).runs --kills 200 --real 10
 	$(PROOF).money --kills 500
 	$(BIN)/evt selftest

@@ -10,7 +10,7 @@ from attrs import define, field
 from cli.exit_codes import DECISION, FAILED, INTERRUPTED, OK, REFUSED, exit_code_of
 from cli.output import say
 from cli.quality_report import quality_note
-from cli.render import clause, printable, seconds, shown_error
+from cli.render import clause, count, printable, seconds, shown_error
 from eventlog.errors import EvtError, LogLockedError
 from pipeline import runner
 from pipeline.delivery import Delivery
@@ -23,6 +23,9 @@ from projections.graph import AUDIO_CONVERSION, MERGE, TRANSCRIPTION
 from projections.plan import Plan
 
 PARTS_SHOWN = 12
+TOLD_S = 0.5
+"""Less silence than this, that was put in to keep the clock, nobody would notice."""
+
 _CODES = {runner.COMPLETED: OK, runner.FAILED: FAILED, runner.NEEDS_DECISION: DECISION}
 
 
@@ -112,7 +115,7 @@ class Outcome:
         converted = plan[AUDIO_CONVERSION].reused
         if converted is not None:
             self.audio_s = float(converted.metadata.get("duration_s") or 0.0)
-            self.notes += _selected(converted.metadata)
+            self.notes += _of_the_recording(converted.metadata)
             self.notes += [clause(str(warning)) for warning in converted.metadata.get("warnings", ())]
         words = plan[TRANSCRIPTION].reused
         if words is not None and words.metadata.get("words") == 0:
@@ -155,8 +158,8 @@ class Outcome:
         }
 
 
-def _selected(converted: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what of a recording was read, where that isn't all there is."""
+def _of_the_recording(converted: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what of a recording was read, where that isn't all there is, and where silence was put into it."""
     if "start_s" in converted:
         start_s = float(converted["start_s"])
         length_s = converted.get("recording_s")
@@ -172,6 +175,11 @@ def _selected(converted: Mapping[str, Any]) -> Iterator[str]:
             f"audio track {converted['track']} of {converted['tracks']} was transcribed ({listed}); "
             "--track N takes another"
         )
+    if (offset_s := converted.get("start_offset_s", 0.0)) >= TOLD_S:
+        yield f"the sound begins {seconds(offset_s)} after the picture; times are those of the file"
+    if (gaps_s := converted.get("gaps_s", 0.0)) >= TOLD_S:
+        lacking = count(int(converted.get("gaps", 0)), "place")
+        yield f"sound is missing in {lacking}, {seconds(gaps_s)} in all; silence stands there, so that times fit"
 
 
 def tell(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:

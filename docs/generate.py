@@ -263,7 +263,8 @@ def _form(field: "attrs.Attribute[object]") -> str:
     """Return a field's annotation in words."""
     kind = str(field.type)
     if kind.startswith("tuple["):
-        words = f"list of {FORMS[kind[6:-6]]}s"
+        items = kind.removesuffix(" | None")[6:-6].split(" | ")
+        words = f"list of {' or '.join(f'{FORMS[item]}s' for item in items)}"
     else:
         words = " or ".join(FORMS[part] for part in kind.split(" | ") if part != "None")
     return words if field.default is attrs.NOTHING else f"{words}, optional"

@@ -62,6 +62,7 @@ class PipelineCreated(Event):
         input: {name, size_bytes, sha256}. Of a recording that is joined of several files also parts, such an
             object for each in their order; then name is the first one's, size_bytes that of all, and sha256 is
             made of their digests, see recordings.md.
+        evt_version: the evt that began it.
     """
 
     type: ClassVar[str] = "pipeline.created"

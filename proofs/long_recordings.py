@@ -1,8 +1,8 @@
 """Takes a day of sound, in files of more than 4 GB, through all stages, in memory that doesn't grow with it.
 
 `python -m proofs.long_recordings [--hours 24] [--diarizer builtin]`, ten minutes, and a gigabyte of disk, which is
-given back. The recording is stereo at 48 kHz: a minute of speech in every ten, silence between, which takes no disk.
-The real `evt run` makes the transcript; a script gives the words, so that their times can be compared with the truth.
+given back. The recording is stereo at 48 kHz: a minute of speech in every ten, silence between, which takes no
+disk. The real `evt run` makes the transcript; a script gives the words, so that their times can be compared.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import soundfile
 ROOT = Path(__file__).resolve().parent.parent
 RATE_HZ, FRAME, EVERY_S, SPEECH_S = 48_000, 4, 600, 60
 MEMORY_MAX_MB = 700
-"""Of any process of evt: the models of the built-in engines and numpy take half of it, however long a recording is."""
+"""Of any process of evt, however long a recording is: libraries and models of built-in engines take most of it."""
 
 
 def write_day(path: Path, form: str, hours: float) -> None:
-    """Write speech at the start of every ten minutes; `form` is rf64, or wrapped: a WAV whose size has overflowed."""
+    """Write speech at the start of every ten minutes; `form` is rf64, or wrapped: a WAV whose size overflowed."""
     seconds = int(hours * 3600)
     length = seconds * RATE_HZ * FRAME
     kind = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 2, RATE_HZ, RATE_HZ * FRAME, FRAME, 16)
