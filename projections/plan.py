@@ -53,7 +53,7 @@ from projections.prices import StagePrice, Unit, plan_total
 from projections.state import SUCCEEDED, Attempt, PipelineState
 
 _EXCERPT = "excerpt"
-"""Name of the merge's input that is no file: from where to where the recording was converted, in seconds."""
+"""Name, in the merge's key, of what no option says: from where to where the recording was converted, in seconds."""
 
 _ANNOTATION = "annotation."
 """Begin of the names of the export's inputs that are words of the user, numbered in the order of the log."""
@@ -281,7 +281,7 @@ def _forward(
         decision = BLOCKED if blocked else WAITING
         return StagePlan(stage, decision, reason, engine=engine, engine_name=name, reads=_reads(stage, engine))
     version = around.versions[stage]
-    chosen = _key_options(stage, options, engine)
+    chosen = {**_key_options(stage, options, engine), **_excerpt(stage, steps)}
     inputs = _inputs(stage, state, steps, engine)
     step = StagePlan(
         stage,
@@ -418,20 +418,23 @@ def _inputs(
             inputs |= _audio_inputs(stage, attempt, engine)
         else:
             inputs[name] = attempt.outputs[0].sha256
-    if stage == MERGE and (excerpt := _excerpt(steps)):
-        inputs[_EXCERPT] = excerpt
     if stage == EXPORT:
         said = enumerate(state.annotations, start=1)
         inputs |= {f"{_ANNOTATION}{number}": annotation.content.sha256 for number, annotation in said}
     return inputs
 
 
-def _excerpt(steps: Mapping[str, StagePlan]) -> str:
-    """Return which part of the recording was converted; the times of equal words differ by it. Empty: all of it."""
-    converted = steps[AUDIO_CONVERSION].reused
+def _excerpt(stage: str, steps: Mapping[str, StagePlan]) -> dict[str, str]:
+    """Return what the merge's key says of an excerpt: times of equal turns and words differ by it.
+
+    It is what was converted that counts, not what is wanted. Nothing where that was the whole recording.
+    """
+    converted = steps[AUDIO_CONVERSION].reused if stage == MERGE else None
     options = converted.started.options if converted else {}
     start_s, end_s = options.get("start_s"), options.get("end_s")
-    return "" if start_s is None and end_s is None else f"{start_s or 0.0}-{'' if end_s is None else end_s}"
+    if start_s is None and end_s is None:
+        return {}
+    return {_EXCERPT: f"{start_s or 0.0}-{'end' if end_s is None else end_s}"}
 
 
 def _audio_inputs(stage: str, converted: Attempt, engine: Engine | None) -> dict[str, str]:
@@ -515,6 +518,8 @@ def _input_source(field: str, was: str | None, steps: Mapping[str, StagePlan], s
 
 def _option_source(stage: str, field: str, options: Mapping[str, Option]) -> str:
     """Say who changed an option: named, or something that nobody asked for."""
+    if field == _EXCERPT:
+        return "upstream"
     if field == "provider":
         option = options["diarizer" if stage == DIARIZATION else "transcriber"]
         # What `auto` means may change by itself; it is a wish only until a run has fulfilled it.
@@ -542,7 +547,7 @@ def _change_in_words(change: Change) -> str:
         now = "another" if was == now else now
     if change.field.startswith(f"input.{_ANNOTATION}"):
         return "you named speakers or corrected words, or took that back"
-    if change.field == f"input.{_EXCERPT}":
+    if change.field == _EXCERPT:
         return "another part of the recording is wanted"
     if change.field.startswith("input."):
         return f"{change.field.removeprefix('input.')} was made again"
