@@ -165,10 +165,10 @@ def _of_the_recording(converted: Mapping[str, Any]) -> Iterator[str]:
         length_s = converted.get("recording_s")
         excerpt = Excerpt(start_s, start_s + float(converted.get("duration_s") or 0.0), length_s)
         yield f"{clause(excerpt_note(excerpt))}; --start 0 --end end takes that back"
-    if starts_s := converted.get("part_starts_s"):
+    if len(starts_s := converted.get("part_starts_s", ())) > 1:
         later = [f"{number} at {clock(start_s)}" for number, start_s in enumerate(starts_s[1:PARTS_SHOWN], 2)]
         more = ", …" if len(starts_s) > PARTS_SHOWN else ""
-        yield f"joined of files; on the common clock begins part {', '.join(later)}{more}"
+        yield f"{len(starts_s)} files are joined; on their common clock begins part {', '.join(later)}{more}"
     if "track" in converted:
         listed = ", ".join(map(str, converted.get("track_list", ())))
         yield (

@@ -126,7 +126,7 @@ def transcribe(
         limits: what may be spent, repeated and waited for.
         reporter: is told how it goes, from several threads.
         stop: set it from another thread to end early.
-        options: as in docs/settings.md.
+        options: as in docs/settings.md, among them track, start_s and end_s (seconds, or text as `1:30`).
 
     Raises:
         SettingsError: an option or the home can't be used; nothing was begun.

@@ -104,7 +104,7 @@ def test_joined_files_are_one_pipeline_that_ends_in_nothing_to_do(evt: Evt) -> N
     parts = parts_of(evt.work)
     done = evt.run("--join", *NAMES)
     assert (
-        "Note: one.wav + two.wav + three.wav: joined of files; on the common clock begins part 2 at 00:00:04"
+        "Note: one.wav + two.wav + three.wav: 3 files are joined; on their common clock begins part 2 at 00:00:04"
         in done.stderr
     )
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in parts]
@@ -175,6 +175,16 @@ def test_what_can_not_be_joined_is_one_line(evt: Evt, names: list[str], said: st
     lines = [line for line in refused.stderr.splitlines() if line.startswith("evt: ")]
     assert len(lines) == 1
     assert said in lines[0]
+
+
+def test_a_day_in_many_parts_is_joined(tmp_path: Path) -> None:
+    pieces = np.array_split(SPEECH, 100)
+    paths = [tmp_path / f"{number:03}.wav" for number in range(len(pieces))]
+    for path, piece in zip(paths, pieces, strict=True):
+        soundfile.write(path, piece, RATE_HZ)
+    found = client.convert(paths[0], tmp_path, work=Quiet(), then=paths[1:])
+    assert found.tracks[0].samples == len(SPEECH)
+    assert len(found.metadata["part_starts_s"]) == len(paths)
 
 
 def test_a_single_file_that_is_joined_is_that_file(evt: Evt) -> None:

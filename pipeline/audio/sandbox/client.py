@@ -295,7 +295,7 @@ def _metadata(given: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError("too much metadata")
     for value in given.values():
         parts = value if isinstance(value, list) else [value]
-        if len(parts) > max(SENTENCES_MAX, 65_536 if all(type(part) is int for part in parts) else 0):
+        if len(parts) > max(SENTENCES_MAX, 65_536 if all(type(part) in {int, float} for part in parts) else 0):
             raise ValueError("too much metadata")
         for part in parts:
             if isinstance(part, str):
