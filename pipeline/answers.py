@@ -17,11 +17,8 @@ import orjson
 from pipeline.artifacts import Artifacts
 from pipeline.providers.base import Answer
 from pipeline.providers.remote import Reply
-from pipeline.recorder import Recorder
 from pipeline.requests import Request
-from projections.events import ArtifactRef, CallFailed, CallSucceeded, StageError
-from projections.failures import AMBIGUOUS, LOCAL
-from projections.state import STARTED, Call
+from projections.events import ArtifactRef, CallSucceeded
 
 ROOM_BYTES = 1 << 20
 ROOM_BYTES_PER_S = 2000
@@ -76,13 +73,6 @@ def succeeded(call_id: str, ref: ArtifactRef, content: Mapping[str, Any], latenc
     )
 
 
-def settle_open_calls(recorder: Recorder, artifacts: Artifacts) -> None:
-    """Say of each call that a dead run left open whether its answer is on disk; accepted jobs stay open."""
-    open_calls = [call for call in recorder.state.calls.values() if call.status == STARTED]
-    settled = (_settled(call, artifacts) for call in open_calls)
-    recorder.record(*(event for event in settled if event is not None))
-
-
 def stored_answer(path: Path, digest: str, artifacts: Artifacts) -> tuple[ArtifactRef, dict[str, Any]] | None:
     """Return the answer to a request if this file is one; it has its name only since it was whole and synced."""
     try:
@@ -108,17 +98,3 @@ def lost_answers(
 def _attempt_of(answer: Path) -> int:
     number = answer.parent.parent.name
     return int(number) if number.isdecimal() else 0
-
-
-def _settled(call: Call, artifacts: Artifacts) -> CallSucceeded | CallFailed | None:
-    path = artifacts.root / call.started.stage / str(call.started.attempt) / answer_name(call.id, call.request)
-    found = stored_answer(path, call.request, artifacts)
-    if found is not None:
-        return succeeded(call.id, *found, 0.0)
-    if call.is_accepted:
-        return None
-    if not call.started.billable:
-        error = StageError("interrupted", "The process ended before the answer came.", retryable=True)
-        return CallFailed(call.id, LOCAL, error, billable=False)
-    error = StageError("interrupted", "The process ended before the answer came; it may have been paid.", True)
-    return CallFailed(call.id, AMBIGUOUS, error, billable=True)

@@ -15,7 +15,7 @@ from attrs import evolve
 
 from eventlog.errors import LogError
 from eventlog.reader import Tail
-from pipeline.answers import settle_open_calls
+from pipeline.aftermath import interruptions, settlements
 from pipeline.artifacts import Artifacts
 from pipeline.errors import UnsettledError
 from pipeline.look import Look, input_of, look, surroundings
@@ -23,7 +23,7 @@ from pipeline.recordings import Recording
 from pipeline.runner import recording_into
 from pipeline.texts import keep, take
 from pipeline.workshop import Workshop
-from projections.events import Event, PipelineCreated, PipelineForked, StageInterrupted
+from projections.events import PipelineCreated, PipelineForked
 from projections.family import (
     Relative,
     TakeOver,
@@ -38,7 +38,7 @@ from projections.fold import fold, foresee, initial_state
 from projections.graph import DEFAULTS, DIARIZATION, TRANSCRIPTION
 from projections.options import Named
 from projections.plan import make_plan
-from projections.state import STARTED, PipelineState
+from projections.state import PipelineState
 
 NO_PART = frozenset({"formats", "allow_gaps"})
 """Options that tell no variant from another: they change what is written, not what is heard."""
@@ -129,13 +129,13 @@ def take_over(shop: Workshop, pipeline: str, recording: Recording | None, named:
     if not is_of_it or seen.plan.is_done or seen.plan.blocked:
         return
     relatives = _relatives(shop, base_of(pipeline), pipeline)
-    if not _missing_here(shop, foresee(seen.state, _endings(seen.state)), seen, recording, relatives):
+    if not _missing_here(shop, foresee(seen.state, interruptions(seen.state)), seen, recording, relatives):
         return
     with recording_into(shop, pipeline) as recorder:
-        recorder.record(*_endings(recorder.state))
+        recorder.record(*interruptions(recorder.state))
         here = Artifacts(shop.home.artifacts(pipeline))
         here.clear_scratch()
-        settle_open_calls(recorder, here)
+        recorder.record(*settlements(recorder.state, here))
         found = _whole(shop, recorder.state, seen, recording, relatives)
         for takeover in found:
             there = Artifacts(shop.home.artifacts(takeover.pipeline))
@@ -215,12 +215,6 @@ def _relatives(shop: Workshop, base: str, pipeline: str) -> list[Relative]:
             missing = {ref.path for ref in state.artifacts if not artifacts.looks_whole(ref)}
             found.append(Relative(state, frozenset(missing)))
     return found
-
-
-def _endings(state: PipelineState) -> list[Event]:
-    """Return the ends of attempts that a dead run left open."""
-    newest = (attempts[-1] for attempts in state.attempts.values())
-    return [StageInterrupted(last.stage, last.number) for last in newest if last.status == STARTED]
 
 
 def _missing_here(

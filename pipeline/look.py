@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 
 from eventlog.errors import LogGoneError, LogNotFoundError, LogPurgedError
 from eventlog.reader import Tail, Verdict
+from pipeline.aftermath import interruptions, settlements
 from pipeline.artifacts import Artifacts
 from pipeline.probed import recalled
 from pipeline.recordings import Recording
@@ -20,7 +21,7 @@ from pipeline.tombstones import refusal
 from pipeline.workshop import Workshop
 from projections.decisions import ADOPT, ASK, RUN, WAITING
 from projections.events import ArtifactRef
-from projections.fold import fold, initial_state
+from projections.fold import fold, foresee, initial_state
 from projections.graph import AUDIO_CONVERSION, DIARIZATION, EXPORT, SELECTION, TRANSCRIPTION
 from projections.options import FLAG, Named, Option, resolve_options
 from projections.plan import Plan, StagePlan, Surroundings, blocked_plan, make_plan
@@ -71,6 +72,7 @@ def look(
     delivered: Delivered,
     *,
     refreshes: bool = True,
+    nobody_runs: bool = False,
 ) -> Look:
     """Return what would happen to a pipeline, without a lock and without changing anything.
 
@@ -82,6 +84,8 @@ def look(
         delivered: digests of exports that lie where the user wants them; None if none are wanted.
         refreshes: stages that the user wants to run again, and that have not succeeded since, are in the plan; else
             it is about the transcript that there is.
+        nobody_runs: nobody works on it, so what is open was left by a run that died, and the plan is the one after
+            the next run has ended that.
 
     Raises:
         CorruptLogError, LogGoneError, LogStorageError: see `Store.read`.
@@ -104,6 +108,9 @@ def look(
                 "if you want to begin anew.",
                 pipeline=pipeline,
             ) from None
+    if nobody_runs:
+        left = interruptions(state) + settlements(state, Artifacts(shop.home.artifacts(pipeline)))
+        state = foresee(state, left)
     state = with_recording(state, recording)
     options = resolve_options(referred(named, Artifacts(shop.home.artifacts(pipeline))), state)
     around = surroundings(shop, state, options, recording, delivered(state, options))

@@ -17,8 +17,8 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from eventlog.errors import EvtError, LogError, LogPurgedError
+from pipeline.aftermath import interruptions, settlements
 from pipeline.annotations import Annotate
-from pipeline.answers import settle_open_calls
 from pipeline.artifacts import Artifacts
 from pipeline.errors import (
     ArtifactMismatchError,
@@ -57,7 +57,7 @@ from projections.graph import AUDIO_CONVERSION, EXPORT, MERGE
 from projections.options import Named, Option, resolve_options
 from projections.plan import Plan, StagePlan
 from projections.state import FAILED as STAGE_FAILED
-from projections.state import STARTED, PipelineState
+from projections.state import PipelineState
 from projections.summary import as_json
 
 _LOG = logging.getLogger("evt.runner")
@@ -236,13 +236,10 @@ class ActiveRun:
         events += [*self.opening(state), *said]
         if self.recording is not None and self.state.input and self.recording.name not in self.state.names:
             events.append(InputSeen(self.recording.name))
-        for attempts in self.state.attempts.values():
-            if attempts[-1].status == STARTED:
-                events.append(StageInterrupted(attempts[-1].stage, attempts[-1].number))
-        self.recorder.record(*events)
+        self.recorder.record(*events, *interruptions(self.state))
         self.begun = True
         self.artifacts.clear_scratch()
-        settle_open_calls(self.recorder, self.artifacts)
+        self.recorder.record(*settlements(self.state, self.artifacts))
 
     def opening(self, state: PipelineState) -> Sequence[Event]:
         """Return what says that a run begins; what the home knows of a server goes before the plan that uses it."""

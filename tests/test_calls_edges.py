@@ -13,7 +13,7 @@ import orjson
 import pytest
 from attrs import evolve
 
-from pipeline.answers import settle_open_calls
+from pipeline.aftermath import settlements
 from pipeline.artifacts import Artifacts
 from pipeline.calls import Calls
 from pipeline.errors import StoppedError
@@ -179,7 +179,7 @@ def test_a_paid_call_that_a_dead_process_left_open_is_in_doubt(paid: Paid) -> No
     with recording_into(paid.shop(), PIPELINE) as recorder:
         stage = StageStarted(DIARIZATION, 1, "key", 1, "first", (), {}, {})
         recorder.record(created(), run_started(), stage, *calls)
-        settle_open_calls(recorder, Artifacts(paid.folder / "artifacts"))
+        recorder.record(*settlements(recorder.state, Artifacts(paid.folder / "artifacts")))
         assert [call.in_doubt for call in recorder.state.calls.values()] == [True, False]
         assert [call.kind for call in recorder.state.calls.values()] == [AMBIGUOUS, LOCAL]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import threading
@@ -143,6 +144,20 @@ def test_after_sigterm_the_run_ends_by_itself_within_eight_seconds(evt: Interrup
     assert run.ends() == 143
     assert 6 < time.monotonic() - begun_s < 10, "supervisors kill after ten"
     assert [record["data"]["kind"] for record in evt.records() if record["type"] == "call.failed"] == ["ambiguous"]
+
+
+def test_a_plan_foresees_the_doubt_that_a_killed_run_left_and_not_while_the_run_lives(evt: Interrupted) -> None:
+    wishes = (evt.speech(), *ENGINES, "--in-doubt", "stop")
+    run = evt.begin(*wishes)
+    evt("plan", *wishes)
+    run.process.kill()
+    run.process.wait()
+    before = evt.log().read_bytes()
+    (planned,) = json.loads(evt("plan", *wishes, "--json", code=5).stdout)
+    assert [step["decision"] for step in planned["stages"] if step["stage"] == "transcription"] == ["ask"]
+    assert evt.log().read_bytes() == before, "a plan changes nothing"
+    evt("run", *wishes, code=5)
+    assert len(evt.openai.meter.charges) == 1
 
 
 def test_the_second_ctrl_c_leaves_at_once_and_the_next_run_knows_of_the_doubt(evt: Interrupted) -> None:

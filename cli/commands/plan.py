@@ -15,6 +15,7 @@ from cli.exit_codes import DECISION, OK, REFUSED, worst
 from cli.options import limit_options, named_from, stage_options
 from cli.render import json_line, printable, shown_error
 from cli.settings import load_settings
+from cli.system import is_locked
 from cli.wiring import workshop_of
 from eventlog.errors import EvtError
 from pipeline.delivery import delivered_to
@@ -72,7 +73,9 @@ def command(obj: dict[str, Any], /, recordings: tuple[str, ...], as_json_: bool,
     for item in items:
         try:
             wishes = item.wishes(named, settings.home)
-            seen = look(shop, item.pipeline, item.recording, wishes, delivered_to(item.target))
+            target = delivered_to(item.target)
+            nobody_runs = is_locked(shop.store.path(item.pipeline)) is False
+            seen = look(shop, item.pipeline, item.recording, wishes, target, nobody_runs=nobody_runs)
         except EvtError as error:
             refuse(item.written, error)
             continue
