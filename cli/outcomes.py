@@ -166,9 +166,9 @@ def _of_the_recording(converted: Mapping[str, Any]) -> Iterator[str]:
         excerpt = Excerpt(start_s, start_s + float(converted.get("duration_s") or 0.0), length_s)
         yield f"{clause(excerpt_note(excerpt))}; --start 0 --end end takes that back"
     if len(starts_s := converted.get("part_starts_s", ())) > 1:
-        later = [f"{number} at {clock(start_s)}" for number, start_s in enumerate(starts_s[1:PARTS_SHOWN], 2)]
+        later = [f"part {number} at {clock(start_s)}" for number, start_s in enumerate(starts_s[1:PARTS_SHOWN], 2)]
         more = ", …" if len(starts_s) > PARTS_SHOWN else ""
-        yield f"{len(starts_s)} files are joined; on their common clock begins part {', '.join(later)}{more}"
+        yield f"{len(starts_s)} files are joined, {', '.join(later)}{more}"
     if "track" in converted:
         listed = ", ".join(map(str, converted.get("track_list", ())))
         yield (

@@ -104,7 +104,7 @@ def test_joined_files_are_one_pipeline_that_ends_in_nothing_to_do(evt: Evt) -> N
     parts = parts_of(evt.work)
     done = evt.run("--join", *NAMES)
     assert (
-        "Note: one.wav + two.wav + three.wav: 3 files are joined; on their common clock begins part 2 at 00:00:04"
+        "Note: one.wav + two.wav + three.wav: 3 files are joined, part 2 at 00:00:04"
         in done.stderr
     )
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in parts]
