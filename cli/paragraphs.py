@@ -15,6 +15,7 @@ def paragraph(summary: Mapping[str, Any], status: str) -> str:
     engines = ", ".join(f"{stage} by {engine}" for stage, engine in summary["engines"].items())
     facts = [
         ("id", summary["pipeline_id"]),
+        ("joined of", ", ".join(map(shown_name, summary["parts"])) or None),
         ("status", status),
         ("completed", ", ".join(summary["completed_stages"]) or "nothing yet"),
         ("failed", summary["failed_stage"]),

@@ -43,6 +43,7 @@ class Row(NamedTuple):
         cost: currency and amount, as a text that sorts as amounts do; None: nothing, or not known.
         has_people: the transcript may name people.
         newer: the evt that wrote events which this one doesn't know, as far as the log says; None: it knows all.
+        parts: how many files are joined to this recording; 0: it is one file.
     """
 
     pipeline: str
@@ -58,6 +59,7 @@ class Row(NamedTuple):
     cost: str | None
     has_people: bool
     newer: str | None = None
+    parts: int = 0
 
     @property
     def names(self) -> list[Any]:

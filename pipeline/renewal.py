@@ -148,6 +148,7 @@ def row_of(summary: Summary) -> Row:
         cost=_cost(summary),
         has_people=summary.has_people,
         newer=summary.newer,
+        parts=len(summary.parts),
     )
 
 

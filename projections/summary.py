@@ -11,6 +11,7 @@ from attrs import frozen
 
 from eventlog.values import Value
 from projections.cost import Sums, total_cost
+from projections.events import recorded_parts
 from projections.graph import AUDIO_CONVERSION, DIARIZATION, STAGES, TRANSCRIPTION
 from projections.standing import reused, standing
 from projections.state import Attempt, PipelineState
@@ -28,6 +29,7 @@ class Summary(Value):
         names: every name under which the recording was met.
         has_people: the transcript may name people: the user did, or somebody was to be recognised.
         newer: the evt that wrote events which this one doesn't know; empty: not said; None: it knows all.
+        parts: the names of the files that are joined to this recording; none where it is one file.
     """
 
     pipeline_id: str
@@ -50,6 +52,7 @@ class Summary(Value):
     current_stages: tuple[str, ...] = ()
     has_people: bool = False
     newer: str | None = None
+    parts: tuple[Any, ...] = ()
 
 
 def summarize(state: PipelineState) -> Summary:
@@ -85,6 +88,7 @@ def summarize(state: PipelineState) -> Summary:
         current_stages=current,
         has_people=bool(state.annotations) or bool(_option(stands.get(DIARIZATION), "identify")),
         newer=state.written_by if state.foreign else None,
+        parts=tuple(part.get("name") for part in recorded_parts(state.input)),
     )
 
 

@@ -103,10 +103,7 @@ def test_parts_of_different_forms_are_converted_one_by_one(tmp_path: Path) -> No
 def test_joined_files_are_one_pipeline_that_ends_in_nothing_to_do(evt: Evt) -> None:
     parts = parts_of(evt.work)
     done = evt.run("--join", *NAMES)
-    assert (
-        "Note: one.wav + two.wav + three.wav: 3 files are joined, part 2 at 00:00:04"
-        in done.stderr
-    )
+    assert "Note: one.wav + two.wav + three.wav: 3 files are joined, part 2 at 00:00:04" in done.stderr
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in parts]
     digest = hashlib.sha256(
         ("evt joined recording 1\n" + "".join(f"{one}\n" for one in digests)).encode()
@@ -238,3 +235,13 @@ def test_a_joined_run_that_was_killed_goes_on_and_asks_nothing_twice(evt: Evt) -
     units = [(call["stage"], call["unit"]) for call in answered]
     assert len(units) == len(set(units)) > 3
     assert "nothing to do" in evt.run("--join", *NAMES).stdout
+
+
+def test_a_list_tells_joined_files_from_the_first_of_them_alone(evt: Evt) -> None:
+    parts_of(evt.work)
+    evt.run("--join", *NAMES)
+    evt.run(NAMES[0])
+    names = [line.partition(NAMES[0])[2] for line in evt("list").stdout.splitlines()[1:]]
+    assert sorted(names) == ["", f" + {len(NAMES) - 1} more"]
+    assert f"joined of  {', '.join(NAMES)}" in evt("list", "--detailed").stdout
+    assert sorted(len(row["parts"]) for row in evt.json("list", "--json")) == [0, len(NAMES)]

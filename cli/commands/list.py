@@ -190,6 +190,11 @@ def _status(row: Row, live: Mapping[str, bool | None]) -> str:
     return printable(f"{row.status} (live)" if live.get(row.pipeline) else row.status)
 
 
+def _name(row: Row) -> str:
+    """Return a recording's name; of one that is joined of files, the first one's, and how many more there are."""
+    return f"{shown_name(row.name)} + {row.parts - 1} more" if row.parts > 1 else shown_name(row.name)
+
+
 def _table(rows: list[Row], live: Mapping[str, bool | None], *, indented: bool) -> str:
     header = ("ID", "STATUS", "STAGES", "UPDATED (UTC)", "NAME")
     cells = [
@@ -198,7 +203,7 @@ def _table(rows: list[Row], live: Mapping[str, bool | None], *, indented: bool) 
             _status(row, live),
             f"{row.completed}/{len(STAGES)}",
             moment(row.updated_at or None),
-            shown_name(row.name),
+            _name(row),
         )
         for row in rows
     ]
