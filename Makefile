@@ -61,7 +61,7 @@ proofs: $(VENV)/installed mutants  ## what the log promises, attacked: 45 minute
 	$(PROOF).writers --rounds 100
 	$(PROOF).interference
 	$(PROOF).large --megabytes 200
-	$(PROOF).long_recordings --hours 24
+	$(PROOF).long_recordings --hours 7
 	$(PROOF).runs --kills 200 --real 10
 	$(PROOF).money --kills 500
 	$(BIN)/evt selftest
@@ -73,6 +73,7 @@ nightly: $(VENV)/installed  ## the same, many times over: some hours
 	$(PROOF).kills --kills 10000
 	$(PROOF).writers --rounds 1000
 	$(PROOF).large --megabytes 10000
+	$(PROOF).long_recordings --hours 24
 	HYPOTHESIS_PROFILE=nightly $(PYTEST)
 
 mutants: $(VENV)/installed  ## seeded bugs, each of which the tests must notice
