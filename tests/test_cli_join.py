@@ -18,7 +18,7 @@ from pipeline.audio.convert import convert
 from pipeline.audio.sandbox import client
 from pipeline.audio.sandbox.limits import Limits
 from pipeline.errors import DecoderError, SourceRejectedError
-from pipeline.recordings import identify, joined
+from pipeline.recordings import again, identify, joined
 from tests.support.batches import wait_until
 from tests.support.cli import Evt
 from tests.support.media import RATE_HZ, tone, write_tracks
@@ -206,6 +206,8 @@ def test_a_part_that_changes_while_it_is_read_is_named(tmp_path: Path) -> None:
         file.write(b"\0")
     with pytest.raises(SourceRejectedError, match=r"two\.wav changed while it was being read"):
         recording.require_unchanged()
+    with pytest.raises(SourceRejectedError, match="was changed since this command began"):
+        again(recording, tmp_path / "index")
 
 
 def test_other_programs_join_files_by_naming_several(tmp_path: Path) -> None:
