@@ -21,7 +21,7 @@ from pathlib import Path
 from cli.choosing import Wanted, page
 from eventlog.record import GENESIS_PREV, compose
 from eventlog.store import Store
-from pipeline.listing import Listing
+from pipeline.listing.listing import Listing
 from projections import events as ev
 from projections.fold import fold, initial_state
 from projections.graph import DIARIZATION, STAGES, TRANSCRIPTION

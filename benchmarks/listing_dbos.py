@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.listing import SETTLED_S, make_home
 from benchmarks.peer import peers
 from benchmarks.turns import in_turns, on_disk, timed
-from pipeline.listing import Listing
+from pipeline.listing.listing import Listing
 
 ROUNDS, AT_MOST_S = 15, 30.0
 

@@ -13,13 +13,13 @@ from cli.options import named_from
 from cli.outcomes import Outcome
 from cli.progress import make_reporter
 from cli.render import printable
-from cli.settings import Settings
+from cli.settings.settings import Settings
 from pipeline import runner
-from pipeline.annotations import Annotate
+from pipeline.annotations.annotations import Annotate
+from pipeline.annotations.speakers import newest, read_transcript
 from pipeline.artifacts import Artifacts
 from pipeline.delivery import deliver, delivered_to
 from pipeline.look import Look, look
-from pipeline.speakers import newest, read_transcript
 from pipeline.speech.transcript import Transcript
 from pipeline.workshop import Workshop
 from projections.decisions import REUSE, STALE

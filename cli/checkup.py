@@ -19,9 +19,9 @@ from eventlog.errors import LogError, NewerLogError
 from eventlog.reader import Tail
 from eventlog.scan import HEAD, LOG, FileStat, Folder, folders
 from eventlog.store import Store
-from pipeline.copies import FORKED, LONGER, OLDER, SAME, Compared, Copy, compared, copies
 from pipeline.home import Home
-from pipeline.listing import DAMAGED_LOG, GONE, UNREADABLE, Row
+from pipeline.listing.listing import DAMAGED_LOG, GONE, UNREADABLE, Row
+from pipeline.upkeep.copies import FORKED, LONGER, OLDER, SAME, Compared, Copy, compared, copies
 from pipeline.workshop import Identity
 from projections.fold import fold, initial_state
 from projections.state import Run

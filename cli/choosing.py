@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from cli.render import shown_name
-from pipeline.listing import Row
+from pipeline.listing.listing import Row
 from projections.ids import base_of, number_of
 
 FAMILIES = "families"

@@ -8,10 +8,10 @@ from typing import Any
 
 from attrs import frozen
 
-from cli.costs import cost_words
 from cli.lookup import known_pipelines
 from cli.render import count, printable, shown_name, size, table
-from pipeline.cleanup import (
+from cli.reports.costs import cost_words
+from pipeline.upkeep.cleanup import (
     LEFT,
     MAKING,
     Candidate,

@@ -12,12 +12,12 @@ from cli.batching.recording import work_on
 from cli.batching.roll import Item
 from cli.batching.work import may_repeat
 from cli.commands.plan import in_words
-from cli.costs import price_words
 from cli.errors import SettingsError
 from cli.exit_codes import DECISION, OK, REFUSED
 from cli.outcomes import Outcome
 from cli.progress import PlainReporter
 from cli.render import printable
+from cli.reports.costs import price_words
 from eventlog.errors import EvtError
 from pipeline import forks
 from pipeline.endings import require_unblocked

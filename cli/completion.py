@@ -77,7 +77,7 @@ def prepare() -> None:
 
 def offered(home_flag: str | None, incomplete: str) -> list[str]:
     """Return what begins so of names and ids, the newest first; files of the current folder that do, too."""
-    from pipeline.listing import kept_folders
+    from pipeline.listing.listing import kept_folders
 
     home, _ = load_home(home_flag)
     rows = [row for folder in kept_folders(home.index).values() for row in folder.rows]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cli.render import count, moment, printable, table
-from pipeline.edits import Standing
+from pipeline.annotations.edits import Standing
 from pipeline.speech.corrections.editing import in_words
 from pipeline.speech.scripts import joined
 from pipeline.speech.times import clock

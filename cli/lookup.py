@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from cli.errors import UnknownPipelineError
 from cli.render import printable, shown_name
 from pipeline.home import Home
-from pipeline.listing import Listing
+from pipeline.listing.listing import Listing
 from projections.ids import number_of
 
 if TYPE_CHECKING:
     from eventlog.store import Store
-    from pipeline.tombstones import Tombstone
+    from pipeline.upkeep.tombstones import Tombstone
 
 
 def find_pipeline(written: str, store: Store, home: Home) -> str:
@@ -68,7 +68,7 @@ def find_known(written: str, store: Store, home: Home) -> str:
 def find_purged(written: str, store: Store, home: Home) -> Tombstone | None:
     """Return the tombstone of the purged pipeline that is meant; None where none is, or several are."""
     from pipeline.recordings import identify, pipeline_id_of
-    from pipeline.tombstones import tombstone_of
+    from pipeline.upkeep.tombstones import tombstone_of
 
     if os.path.isfile(written):
         return tombstone_of(store, pipeline_id_of(identify(Path(written), home.index), store))
@@ -80,7 +80,7 @@ def find_purged(written: str, store: Store, home: Home) -> Tombstone | None:
 
 
 def _refuse_purged(pipeline: str, store: Store) -> None:
-    from pipeline.tombstones import refusal
+    from pipeline.upkeep.tombstones import refusal
 
     if (error := refusal(store, pipeline)) is not None:
         raise error

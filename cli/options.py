@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from cli.errors import SettingsError
-from cli.settings import Settings
+from cli.settings.settings import Settings
 from pipeline.recordable import recordable
 from pipeline.wishes import checked, contradiction
 from projections.graph import DEFAULTS, FORMATS, STAGES, flag_of

@@ -9,8 +9,8 @@ from attrs import define, field
 
 from cli.exit_codes import DECISION, FAILED, INTERRUPTED, OK, REFUSED, exit_code_of
 from cli.output import say
-from cli.quality_report import quality_note
 from cli.render import clause, count, printable, seconds, shown_error
+from cli.reports.quality import quality_note
 from eventlog.errors import EvtError, LogLockedError
 from pipeline import runner
 from pipeline.delivery import Delivery

@@ -14,13 +14,13 @@ from attrs import frozen
 
 from cli.cleaning import costs_as_json, told, totals_line
 from cli.commands.bundle import family
-from cli.costs import cost_words
 from cli.exit_codes import FAILED, OK, REFUSED
 from cli.output import say
 from cli.render import count, json_line, printable, shown_name, size, table
+from cli.reports.costs import cost_words
 from cli.system import allow_many_files
-from pipeline.cleanup import Done, Spared, free_bytes
-from pipeline.purging import InBundle, Purgeable, Purger
+from pipeline.upkeep.cleanup import Done, Spared, free_bytes
+from pipeline.upkeep.purging import InBundle, Purgeable, Purger
 from projections.cost import Row, Sums, totals
 
 ROWS_MAX = 20

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from cli.cleaning import Survey, carry_out, in_short, told, totals_line
 from cli.output import say
 from cli.render import printable, shown_error
-from cli.settings import Settings
+from cli.settings.settings import Settings
 from cli.times import as_recorded, span_words
 from eventlog.errors import EvtError
-from pipeline.cleanup import RETENTION, Cleaner, Offer, temporary
+from pipeline.upkeep.cleanup import RETENTION, Cleaner, Offer, temporary
 from pipeline.workshop import Workshop
 from projections.cleaning import Rule
 

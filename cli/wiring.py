@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cli.diagnostics import hide
-from cli.settings import Settings
+from cli.settings.settings import Settings
 from pipeline import wiring
 from pipeline.home import Home
 from pipeline.pools import Pools

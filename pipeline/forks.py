@@ -15,8 +15,8 @@ from attrs import evolve
 
 from eventlog.errors import LogError
 from eventlog.reader import Tail
-from pipeline.aftermath import interruptions, settlements
 from pipeline.artifacts import Artifacts
+from pipeline.calls.aftermath import interruptions, settlements
 from pipeline.errors import UnsettledError
 from pipeline.look import Look, input_of, look, surroundings
 from pipeline.recordings import Recording

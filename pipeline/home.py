@@ -65,7 +65,7 @@ class Home(Value):
 
     @property
     def account_key(self) -> Path:
-        """32 random bytes with which accounts are named in logs; `pipeline.accounts` makes them."""
+        """32 random bytes with which accounts are named in logs; `pipeline.calls.accounts` makes them."""
         return self.root / "account-key"
 
     @property

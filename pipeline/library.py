@@ -15,8 +15,9 @@ import orjson
 from attrs import evolve, frozen
 
 from pipeline import runner
-from pipeline.accounts import account_of, home_key
+from pipeline.annotations.speakers import newest, read_transcript
 from pipeline.artifacts import Artifacts
+from pipeline.calls.accounts import account_of, home_key
 from pipeline.delivery import Delivery, Target, deliver, delivered_to, require_writable, stems_of
 from pipeline.endings import causes, decisions, is_of_the_recording, require_unblocked, what_is_kept
 from pipeline.errors import (
@@ -34,7 +35,6 @@ from pipeline.providers.remote import Access
 from pipeline.recordable import recordable
 from pipeline.recordings import identify, joined, pipeline_id_of
 from pipeline.secret import Secret
-from pipeline.speakers import newest, read_transcript
 from pipeline.speech.naming import with_names
 from pipeline.speech.transcript import Transcript
 from pipeline.wiring import settle_home, shop_of

@@ -10,14 +10,14 @@ from attrs import evolve, frozen
 
 from eventlog.errors import LogGoneError, LogNotFoundError, LogPurgedError
 from eventlog.reader import Tail, Verdict
-from pipeline.aftermath import interruptions, settlements
 from pipeline.artifacts import Artifacts
-from pipeline.probed import recalled
+from pipeline.calls.aftermath import interruptions, settlements
+from pipeline.calls.probed import recalled
 from pipeline.recordings import Recording
 from pipeline.stages import transcription
 from pipeline.stages.diarization import diarization_request
 from pipeline.texts import length_note, referred
-from pipeline.tombstones import refusal
+from pipeline.upkeep.tombstones import refusal
 from pipeline.workshop import Workshop
 from projections.decisions import ADOPT, ASK, RUN, WAITING
 from projections.events import ArtifactRef

@@ -22,8 +22,8 @@ from eventlog.errors import LogNotFoundError
 from eventlog.store import Store
 from pipeline.artifacts import file_sha256
 from pipeline.errors import SourceRejectedError
-from pipeline.index import RACY_S, read, write
-from pipeline.tombstones import tombstone_of
+from pipeline.listing.index import RACY_S, read, write
+from pipeline.upkeep.tombstones import tombstone_of
 from projections.events import recorded_input
 from projections.state import PipelineState
 

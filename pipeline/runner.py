@@ -17,9 +17,12 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from eventlog.errors import EvtError, LogError, LogPurgedError
-from pipeline.aftermath import interruptions, settlements
-from pipeline.annotations import Annotate
+from pipeline.annotations.annotations import Annotate
+from pipeline.annotations.speakers import settle_order
 from pipeline.artifacts import Artifacts
+from pipeline.calls.aftermath import interruptions, settlements
+from pipeline.calls.obtaining import CallTools
+from pipeline.calls.probed import forget, recalled, remember
 from pipeline.errors import (
     ArtifactMismatchError,
     ArtifactMissingError,
@@ -28,15 +31,12 @@ from pipeline.errors import (
     StoppedError,
 )
 from pipeline.look import Delivered, Look, input_of, planned, surroundings, with_recording
-from pipeline.obtaining import CallTools
 from pipeline.pools import CONVERSION, pool_of
-from pipeline.probed import forget, recalled, remember
 from pipeline.recorder import Recorder, require_open
 from pipeline.recordings import PARTS_MAX_BYTES, Recording, recordable_name
-from pipeline.speakers import settle_order
 from pipeline.stages import STAGE_FUNCTIONS
 from pipeline.texts import keep
-from pipeline.tombstones import refusal
+from pipeline.upkeep.tombstones import refusal
 from pipeline.work import Reporter, StageResult, StageWork, stage_error
 from pipeline.workshop import Workshop
 from projections.events import (

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eventlog.store import Store
+from pipeline.calls.ledger import Ledger
+from pipeline.calls.pacing import Pace
 from pipeline.home import Home
-from pipeline.ledger import Ledger
-from pipeline.pacing import Pace
 from pipeline.pools import REMOTE_SIZE, Pools
 from pipeline.providers.registry import Providers
 from pipeline.providers.remote import Access
@@ -25,7 +25,7 @@ from pipeline.workshop import Identity, Workshop
 from projections.limits import Limits
 
 if TYPE_CHECKING:
-    from pipeline.cleanup import Done
+    from pipeline.upkeep.cleanup import Done
 
 _DECIDING_PACKAGES = (
     *("av", "ctranslate2", "faster-whisper", "numpy", "pocketsphinx", "pyannote.audio", "pydub"),
@@ -52,11 +52,11 @@ def settle_home(home: Home, store: Store, tell: Callable[[list[Done]], None] = l
         LogError: the disk failed; the next command goes on.
     """
     if home.importing.is_dir():
-        from pipeline.importing import Importing
+        from pipeline.bundles.importing import Importing
 
         Importing(home, store, identity().user, new_run_id).settle()
     if home.purging.is_dir():
-        from pipeline.purging import settle_purges
+        from pipeline.upkeep.purging import settle_purges
 
         tell(settle_purges(home, store))
 

@@ -10,14 +10,14 @@ from attrs import define, field, frozen
 
 from eventlog.errors import EvtError
 from pipeline.artifacts import Artifacts, AttemptFolder
-from pipeline.calls import Calls
+from pipeline.calls.asking import Calls
+from pipeline.calls.obtaining import CallTools, call_error
+from pipeline.calls.requests import Request
 from pipeline.errors import DecisionError, ProviderError
-from pipeline.obtaining import CallTools, call_error
-from pipeline.pieces import Cutter
 from pipeline.providers.base import Answer
 from pipeline.recorder import Recorder
 from pipeline.recordings import Recording
-from pipeline.requests import Request
+from pipeline.transcribing.pieces import Cutter
 from projections.events import ArtifactRef, StageError
 from projections.plan import StagePlan
 from projections.state import Attempt

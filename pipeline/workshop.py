@@ -13,12 +13,12 @@ from eventlog.folders import Folders
 from eventlog.storage import PosixStorage
 from eventlog.store import Store
 from pipeline.artifacts import Artifacts
+from pipeline.calls.ledger import Ledger
+from pipeline.calls.pacing import Pace
 from pipeline.home import Home
-from pipeline.ledger import Ledger
-from pipeline.pacing import Pace
-from pipeline.pieces import Cutter
 from pipeline.pools import Pools
 from pipeline.providers.registry import Providers
+from pipeline.transcribing.pieces import Cutter
 from projections.graph import VERSIONS
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ import pytest
 
 from eventlog.storage import PosixStorage
 from pipeline import runner
-from pipeline.annotations import Annotate, store, undo_last
+from pipeline.annotations.annotations import Annotate, store, undo_last
+from pipeline.annotations.speakers import ordering
 from pipeline.artifacts import Artifacts
 from pipeline.delivery import Target, deliver, delivered_to
 from pipeline.look import look
 from pipeline.recordings import identify, pipeline_id_of
-from pipeline.speakers import ordering
 from projections.events import AnnotationUndone, ArtifactRef, Event, SpeakersNamed
 from projections.fold import fold, initial_state
 from projections.graph import EXPORT, STAGES

@@ -26,10 +26,10 @@ from hypothesis import strategies as st
 from eventlog.errors import EvtError
 from eventlog.store import Store
 from pipeline.artifacts import Artifacts
-from pipeline.bundles import Limits, is_bundled, is_pipeline
+from pipeline.bundles.form import Limits, is_bundled, is_pipeline
+from pipeline.bundles.importing import Importing
 from pipeline.errors import ArtifactMissingError, BundleError
 from pipeline.home import Home
-from pipeline.importing import Importing
 from projections.events import ArtifactRef
 from tests.support.bundles import Files, entry, files_of, made_of, packed, taken_apart
 from tests.support.cli import START, Evt

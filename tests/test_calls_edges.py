@@ -13,13 +13,13 @@ import orjson
 import pytest
 from attrs import evolve
 
-from pipeline.aftermath import settlements
 from pipeline.artifacts import Artifacts
-from pipeline.calls import Calls
+from pipeline.calls.aftermath import settlements
+from pipeline.calls.asking import Calls
+from pipeline.calls.obtaining import CallTools, Obtaining, _Line
+from pipeline.calls.requests import Request
 from pipeline.errors import StoppedError
-from pipeline.obtaining import CallTools, Obtaining, _Line
 from pipeline.providers.services import load_services
-from pipeline.requests import Request
 from pipeline.runner import ActiveRun, recording_into
 from projections.decisions import RUN
 from projections.engine import Engine

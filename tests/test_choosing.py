@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.choosing import FAMILIES, SORTS, Cursor, CursorError, Wanted, page, read_cursor
-from pipeline.listing import Row
+from pipeline.listing.listing import Row
 
 TIMES = ["", "2026-11-01T00:00:00.000000Z", "2026-11-02T00:00:00.000000Z", "2026-11-03T00:00:00.000000Z"]
 NAMES = [None, "Talk.wav", "straße.mp3", "STRASSE 2.mp3", {"bytes_hex": "ff"}]

@@ -19,7 +19,8 @@ import pytest
 from eventlog.storage import PosixStorage
 from eventlog.store import Store
 from pipeline.artifacts import Artifacts
-from pipeline.cleanup import (
+from pipeline.home import Home
+from pipeline.upkeep.cleanup import (
     BUSY,
     CLEANUP,
     LEFT,
@@ -33,8 +34,7 @@ from pipeline.cleanup import (
     remove_temporary,
     temporary,
 )
-from pipeline.home import Home
-from pipeline.removing import Lying
+from pipeline.upkeep.removing import Lying
 from projections.cleaning import Rule
 from projections.events import ArtifactErased, to_data
 from projections.fold import fold, initial_state

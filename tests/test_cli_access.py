@@ -18,11 +18,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cli.access import Source, find_access, key_problem, load_access, paired, url_problem
-from cli.dotenv import parse_dotenv
 from cli.errors import SettingsError
-from cli.files import read_files
-from pipeline.accounts import home_key
+from cli.settings.access import Source, find_access, key_problem, load_access, paired, url_problem
+from cli.settings.dotenv import parse_dotenv
+from cli.settings.files import read_files
+from pipeline.calls.accounts import home_key
 from pipeline.home import Home
 from pipeline.providers.remote import Access
 from pipeline.secret import Secret

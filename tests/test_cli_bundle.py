@@ -17,7 +17,7 @@ import pytest
 
 from eventlog.storage import LogFile, PosixStorage
 from eventlog.store import Store
-from pipeline.bundling import Bundling
+from pipeline.bundles.bundling import Bundling
 from pipeline.errors import BundleError
 from pipeline.home import Home
 from projections.fold import fold, initial_state

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from cli.change import checked_text, place_of
-from cli.configfile import set_value, unset_value
 from cli.errors import SettingsError
+from cli.settings.change import checked_text, place_of
+from cli.settings.configfile import set_value, unset_value
 from pipeline.home import Home
 from tests.support.cli import START, Evt
 

@@ -18,9 +18,9 @@ from cli.checkup import SHOWN_MAX
 from cli.syncing import synced_by
 from eventlog.record import compose, decode
 from eventlog.scan import folders
-from pipeline.copies import copies
 from pipeline.home import Home
-from pipeline.usage import usage
+from pipeline.upkeep.copies import copies
+from pipeline.upkeep.usage import usage
 from projections import events as ev
 from tests.support.cli import Evt
 from tests.support.homes import head_of, lines_of, place

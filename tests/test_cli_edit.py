@@ -11,10 +11,10 @@ import pytest
 
 from cli.editor import editor_of
 from cli.errors import SettingsError
-from pipeline.annotations import Annotate
+from pipeline.annotations.annotations import Annotate
+from pipeline.annotations.edits import correcting
+from pipeline.annotations.speakers import newest, read_transcript
 from pipeline.artifacts import Artifacts
-from pipeline.edits import correcting
-from pipeline.speakers import newest, read_transcript
 from pipeline.speech.corrections.differences import corrections_of
 from pipeline.speech.corrections.editable import paragraphs_of, text_of
 from projections.events import Event

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from eventlog.store import Store
-from pipeline.erasing import Erasing
 from pipeline.home import Home
 from pipeline.recordings import _TABLE
+from pipeline.upkeep.erasing import Erasing
 from projections.fold import fold, initial_state
 from projections.state import PipelineState
 from tests.support.cli import WORDS, Evt

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cli.settings import load_settings
+from cli.settings.settings import load_settings
 from pipeline.errors import ProviderError
 from pipeline.providers.offline import Kept, leaves
 from pipeline.providers.registry import Providers

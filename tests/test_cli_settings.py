@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.errors import SettingsError
-from cli.limits import LIMITS, checked_limit, shown_limit, stored_limit
 from cli.options import named_from
-from cli.settings import Settings, load_settings
+from cli.settings.limits import LIMITS, checked_limit, shown_limit, stored_limit
+from cli.settings.settings import Settings, load_settings
 from projections.limits import IN_DOUBT, Limits
 from projections.money import Money
 from projections.options import ENVIRONMENT, FILE, FLAG, resolve_options

@@ -11,8 +11,8 @@ from attrs import evolve
 from cli.batching.items import gather
 from cli.errors import SettingsError
 from cli.options import named_from
-from cli.settings import load_settings
-from cli.sidecar import settings_with, sidecar_of, with_sidecar
+from cli.settings.settings import load_settings
+from cli.settings.sidecar import settings_with, sidecar_of, with_sidecar
 from eventlog.store import Store
 from pipeline.home import Home
 from projections.graph import FORMATS

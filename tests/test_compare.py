@@ -12,12 +12,12 @@ from attrs import evolve
 
 from cli.batching.items import gather
 from cli.comparing import Comparing, wanted_engines
-from cli.comparison import Side, difference_lines, report, sides_of, summary_table, taken_over_lines
-from cli.comparison_page import render_page
 from cli.errors import SettingsError
 from cli.exit_codes import DECISION, FAILED, OK, REFUSED
 from cli.progress import PlainReporter
-from pipeline.ledger import Ledger
+from cli.reports.comparison import Side, difference_lines, report, sides_of, summary_table, taken_over_lines
+from cli.reports.comparison_page import render_page
+from pipeline.calls.ledger import Ledger
 from pipeline.recordings import identify
 from projections.limits import Limits
 from projections.money import Money

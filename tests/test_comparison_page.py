@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from cli.comparison import Side
-from cli.comparison_page import render_page, write_page
 from cli.errors import PageRefusedError
+from cli.reports.comparison import Side
+from cli.reports.comparison_page import render_page, write_page
 from pipeline.speech.comparison.alignment import compare
 from pipeline.speech.transcript import Transcript
 from tests.support.transcripts import said, transcript

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from pipeline.pacing import BELIEVED_S, Pace
+from pipeline.calls.pacing import BELIEVED_S, Pace
 from projections.doubt import may_repeat
 from projections.engine import Engine
 from projections.events import CallStarted

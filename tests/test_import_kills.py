@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from eventlog.store import Store
 from pipeline.artifacts import Artifacts
-from pipeline.bundles import Limits
-from pipeline.bundling import Bundling
+from pipeline.bundles.bundling import Bundling
+from pipeline.bundles.form import Limits
+from pipeline.bundles.importing import Importing
 from pipeline.home import Home
-from pipeline.importing import Importing
 from pipeline.recorder import Recorder
 from projections.events import ArtifactRef, PipelineCreated, RunFinished, RunStarted, SpeakersNamed
 from tests.support.dying import is_killed

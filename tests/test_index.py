@@ -19,8 +19,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from pipeline import listing
-from pipeline.listing import Listing
+from pipeline.listing import listing
+from pipeline.listing.listing import Listing
 from tests.support.homes import LATER_S, head_of, lines_of, listed, place, truth
 from tests.support.runs import History
 
@@ -278,10 +278,10 @@ def test_a_list_of_logs_that_nobody_touched_imports_no_fold_and_no_store(logs: P
     """Their classes cost more time than the list."""
     program = (
         "import sys, time; from pathlib import Path; import cli.commands.list; "
-        "from pipeline.listing import Listing; "
+        "from pipeline.listing.listing import Listing; "
         "Listing(Path(sys.argv[1]), Path(sys.argv[2]), now_s=lambda: time.time() + 60); print(*sys.modules)"
     )
     arguments = [sys.executable, "-c", program, str(logs), str(tmp_path / "index.sqlite")]
     loaded = set(subprocess.check_output(arguments, text=True, cwd=Path(__file__).parents[1]).split())
-    assert {"pipeline.listing", "cli.commands.list"} <= loaded
+    assert {"pipeline.listing.listing", "cli.commands.list"} <= loaded
     assert not {"projections.fold", "projections.summary", "eventlog.store", "eventlog.record"} & loaded

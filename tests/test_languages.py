@@ -10,8 +10,8 @@ import pytest
 
 from cli.outcomes import Outcome
 from cli.progress import language_words
-from pipeline.languages import Detected, shares, weighed
 from pipeline.providers.base import Detector
+from pipeline.transcribing.languages import Detected, shares, weighed
 from projections.graph import TRANSCRIPTION
 from tests.support import packages
 from tests.support.cli import Evt

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.annotations.speakers import clean_name, differences, find, naming_of, order_from, split_name
 from pipeline.errors import NamingError
 from pipeline.formats import FORMATS
-from pipeline.speakers import clean_name, differences, find, naming_of, order_from, split_name
 from pipeline.speech.naming import (
     CARRIED_SHARE,
     Naming,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.probed import BELIEVED_DAYS, recalled, remember
+from pipeline.calls.probed import BELIEVED_DAYS, recalled, remember
 from projections.engine import Engine
 from projections.events import EngineProbed
 from projections.plan import Plan, StagePlan

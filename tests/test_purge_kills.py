@@ -15,13 +15,13 @@ from cli.lookup import known_pipelines, look_at_all
 from eventlog.errors import LogGoneError, LogNotFoundError, LogPurgedError
 from eventlog.storage import PosixStorage
 from eventlog.store import Store
-from pipeline.bundles import Limits
+from pipeline.bundles.form import Limits
+from pipeline.bundles.importing import Importing
+from pipeline.bundles.unbundling import verify
 from pipeline.errors import BundleError
 from pipeline.home import Home
-from pipeline.importing import Importing
-from pipeline.purging import Purgeable, Purger, settle_purges
-from pipeline.tombstones import tombstone_of
-from pipeline.unbundling import verify
+from pipeline.upkeep.purging import Purgeable, Purger, settle_purges
+from pipeline.upkeep.tombstones import tombstone_of
 from projections.cleaning import Rule
 from tests.support.cli import ROOT
 from tests.support.dying import is_killed

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.main import main
-from cli.quality_report import FEW_SUSPECTS, SHOWN, percent, quality_lines, quality_note
+from cli.reports.quality import FEW_SUSPECTS, SHOWN, percent, quality_lines, quality_note
+from pipeline.annotations.speakers import naming_of
 from pipeline.formats.json import render
 from pipeline.formats.paragraphs import speakers
-from pipeline.speakers import naming_of
 from pipeline.speech.naming import apply, as_content, with_names
 from pipeline.speech.quality import about_speakers, numbers, report, suspect_places
 from pipeline.speech.transcript import Transcript

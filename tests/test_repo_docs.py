@@ -16,8 +16,8 @@ import pytest
 
 from cli import exit_codes
 from cli import main as cli
-from cli.access import _KEY_VARIABLES, FIELDS, PROVIDERS
-from cli.limits import LIMITS
+from cli.settings.access import _KEY_VARIABLES, FIELDS, PROVIDERS
+from cli.settings.limits import LIMITS
 from eventlog.errors import EvtError
 from projections.events import EVENTS
 from projections.graph import DEFAULTS, FORMATS, STAGES

@@ -12,14 +12,14 @@ import pytest
 
 from pipeline import forks
 from pipeline.artifacts import Artifacts
-from pipeline.hearing import options_for
+from pipeline.calls.requests import remote_request
 from pipeline.look import Look, look
-from pipeline.pieces import Piece
 from pipeline.providers.base import Chunk
 from pipeline.providers.remote import Sound, Wish
 from pipeline.recordings import identify, pipeline_id_of
-from pipeline.requests import remote_request
 from pipeline.texts import FreeText, about_tokens, keep, length_note, referred, told
+from pipeline.transcribing.hearing import options_for
+from pipeline.transcribing.pieces import Piece
 from projections.decisions import REUSE, RUN
 from projections.graph import TRANSCRIPTION
 from projections.options import Named

@@ -11,6 +11,7 @@ from cli.outcomes import Outcome
 from cli.progress import PlainReporter
 from eventlog.errors import EvtError
 from pipeline import runner
+from pipeline.annotations.speakers import is_ordered_so, ordering
 from pipeline.artifacts import Artifacts
 from pipeline.delivery import deliver, delivered_to
 from pipeline.endings import is_in_doubt, require_unblocked
@@ -19,7 +20,6 @@ from pipeline.forks import take_over
 from pipeline.look import look
 from pipeline.recordings import Recording, again
 from pipeline.scrub import scrubbed
-from pipeline.speakers import is_ordered_so, ordering
 from pipeline.workshop import Workshop
 from projections.options import Named
 

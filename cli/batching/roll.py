@@ -19,7 +19,7 @@ from cli.batching.sources import Refusal, expanded, is_pattern, is_there, may_be
 from cli.errors import UnknownPipelineError
 from cli.lookup import find_pipeline
 from cli.render import printable
-from cli.sidecar import Sidecar, is_settings_file, sidecar_of, with_sidecar
+from cli.settings.sidecar import Sidecar, is_settings_file, sidecar_of, with_sidecar
 from eventlog.errors import EvtError
 from eventlog.store import Store
 from pipeline.delivery import Stems, Target

@@ -11,7 +11,7 @@ from pathlib import Path
 from attrs import frozen
 
 from cli.render import printable
-from cli.sidecar import is_settings_file
+from cli.settings.sidecar import is_settings_file
 from eventlog.errors import EvtError
 from pipeline.errors import SourceRejectedError
 from projections.graph import FORMATS

@@ -21,7 +21,7 @@ from eventlog.reader import Verdict
 from eventlog.store import Store
 from pipeline.errors import PurgedError
 from pipeline.recorder import Recorder, require_open
-from pipeline.tombstones import lift, refusal, tombstone_of
+from pipeline.upkeep.tombstones import lift, refusal, tombstone_of
 from projections.events import LossAccepted
 from projections.fold import fold, initial_state
 from projections.state import Loss, PipelineState

@@ -18,7 +18,7 @@ from cli.system import allow_many_files
 from cli.to_stdout import STDOUT
 from cli.wiring import identity, new_run_id, open_store
 from eventlog.store import Store
-from pipeline.bundling import COPY, HANDED_OVER, Bundled, Bundling
+from pipeline.bundles.bundling import COPY, HANDED_OVER, Bundled, Bundling
 from projections.ids import base_of, number_of
 
 

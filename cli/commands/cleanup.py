@@ -21,8 +21,8 @@ from cli.render import json_line, printable
 from cli.times import SPAN_HINT, as_recorded, now_recorded, span_of
 from cli.wiring import identity, new_run_id, open_store, settle_home
 from eventlog.store import Store
-from pipeline.cleanup import CLEANUP, Cleaner, Done
 from pipeline.home import Home
+from pipeline.upkeep.cleanup import CLEANUP, Cleaner, Done
 from projections.cleaning import COMPLETED, STATUSES, Rule
 
 
@@ -114,7 +114,7 @@ def _require_sense(pipelines: tuple[str, ...], flags: dict[str, Any]) -> None:
 
 def _purge(home: Home, store: Store, named: list[str], flags: dict[str, Any]) -> int:
     from cli.purging import Asked, purge
-    from pipeline.purging import Purger
+    from pipeline.upkeep.purging import Purger
 
     who = identity()
     version = who.versions.get("evt", "")

@@ -13,8 +13,6 @@ from attrs import evolve
 from cli.batching.items import gather, tell_error
 from cli.batching.roll import Item
 from cli.comparing import Comparing, wanted_engines
-from cli.comparison import difference_lines, report, sides_of, summary_table, taken_over_lines
-from cli.comparison_page import render_page, require_ours, write_page
 from cli.exit_codes import INTERRUPTED, TERMINATED, worst
 from cli.home import require_usable
 from cli.options import ENGINE_OPTIONS, limit_options, named_from, variant_options
@@ -22,7 +20,9 @@ from cli.outcomes import tell
 from cli.output import say
 from cli.progress import make_reporter
 from cli.render import json_line, printable
-from cli.settings import Settings, load_settings
+from cli.reports.comparison import difference_lines, report, sides_of, summary_table, taken_over_lines
+from cli.reports.comparison_page import render_page, require_ours, write_page
+from cli.settings.settings import Settings, load_settings
 from cli.signals import stop_on_signals
 from cli.wiring import workshop_of
 from eventlog.errors import EvtError

@@ -10,17 +10,17 @@ from typing import Any
 import attrs
 import click
 
-from cli.access import API_KEY, BASE_URL, CONCURRENCY, REQUESTS_PER_MINUTE
-from cli.change import checked_text, is_secret, place_of
-from cli.configfile import set_value, unset_value
 from cli.errors import SettingsError
-from cli.files import trusted_folders
 from cli.home import load_home, require_usable
-from cli.limits import shown_limit
-from cli.names import OFFLINE, OUTPUT_DIR, PROFILE, RETENTION
 from cli.render import json_line, option_value, printable, table
-from cli.settings import Settings, load_settings
-from cli.sidecar import settings_with, sidecar_of
+from cli.settings.access import API_KEY, BASE_URL, CONCURRENCY, REQUESTS_PER_MINUTE
+from cli.settings.change import checked_text, is_secret, place_of
+from cli.settings.configfile import set_value, unset_value
+from cli.settings.files import trusted_folders
+from cli.settings.limits import shown_limit
+from cli.settings.names import OFFLINE, OUTPUT_DIR, PROFILE, RETENTION
+from cli.settings.settings import Settings, load_settings
+from cli.settings.sidecar import settings_with, sidecar_of
 from cli.times import span_words
 from pipeline.providers.remote import Access
 from projections.options import DEFAULT, Named, resolve_options

@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from cli.cost_report import Account, Report, in_words, report_as_csv, report_as_json
-from cli.costs import cost_words
 from cli.exit_codes import DAMAGED, OK
 from cli.home import load_home
 from cli.lookup import find_known, known_pipelines
 from cli.output import say
 from cli.render import json_line, shown_error, shown_name
+from cli.reports.cost import Account, Report, in_words, report_as_csv, report_as_json
+from cli.reports.costs import cost_words
 from cli.system import is_locked
 from cli.times import since as since_when
 from eventlog.errors import LogError
@@ -173,7 +173,7 @@ def _noted(pipelines: Sequence[str], *, quiet: bool) -> Iterator[str]:
 
 def _tell_what_was_purged(store: Store) -> None:
     """Say what pipelines had cost whose logs are gone, as far as their tombstones are not lifted."""
-    from pipeline.tombstones import tombstone_of
+    from pipeline.upkeep.tombstones import tombstone_of
 
     stones = [stone for name in store.tombstones() if (stone := tombstone_of(store, name)) is not None]
     paid = cost_words(totals(Row("", sums) for stone in stones for sums in stone.cost))

@@ -14,19 +14,19 @@ from typing import Any
 import click
 
 from cli.checkup import Checkup, as_json, check_up
-from cli.doctor_report import lines
 from cli.engines import Offer, endings, offer_as_json, offers
 from cli.errors import SettingsError
 from cli.exit_codes import OK, REFUSED, worst
 from cli.render import json_line, printable
-from cli.settings import Settings, bare_settings, load_settings
+from cli.reports.doctor import lines
+from cli.settings.settings import Settings, bare_settings, load_settings
 from cli.syncing import synced_by
 from cli.times import span_words
 from cli.wiring import identity, make_providers, open_store
 from eventlog.filesystem import FileSystem, file_system_of
 from pipeline.providers.foreign import DIARIZER, TRANSCRIBER
 from pipeline.providers.registry import best_local
-from pipeline.usage import Amount, Usage, usage
+from pipeline.upkeep.usage import Amount, Usage, usage
 from projections.engine import Engine
 
 MEASURE_S = 1.0

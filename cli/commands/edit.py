@@ -20,11 +20,11 @@ from cli.home import require_usable
 from cli.outcomes import Outcome, tell
 from cli.output import say
 from cli.render import json_line, printable
-from cli.settings import load_settings
+from cli.settings.settings import load_settings
 from cli.wiring import workshop_of
-from pipeline.annotations import Annotate
+from pipeline.annotations.annotations import Annotate
+from pipeline.annotations.edits import Standing, correcting, keeping, standing, undoing, withdrawing
 from pipeline.delivery import require_writable
-from pipeline.edits import Standing, correcting, keeping, standing, undoing, withdrawing
 from pipeline.errors import EditError
 from pipeline.speech.corrections.differences import corrections_of
 from pipeline.speech.corrections.editable import EditedTextError, mark_of, paragraphs_of, text_of

@@ -16,16 +16,16 @@ from cli.holder import naming_the_holder
 from cli.lookup import find_pipeline
 from cli.output import say
 from cli.render import count, json_line, printable, shown_name, size
-from cli.settings import load_settings
+from cli.settings.settings import load_settings
 from cli.times import now_recorded
 from cli.wiring import identity, new_run_id, open_store, settle_home
 from eventlog.errors import LogError
 from eventlog.store import Store
-from pipeline.erasing import Erased, Erasing
 from pipeline.errors import PurgedError
 from pipeline.home import Home
 from pipeline.providers.voiceprints import Voiceprints
-from pipeline.tombstones import tombstone_of
+from pipeline.upkeep.erasing import Erased, Erasing
+from pipeline.upkeep.tombstones import tombstone_of
 
 STAYS = (
     "The log stays: file names, times, options, costs, digests, and no speech. `evt cost` still counts it.",

@@ -13,7 +13,7 @@ from cli.exit_codes import FAILED, OK, worst
 from cli.home import require_usable
 from cli.progress import PlainReporter
 from cli.render import json_line, printable
-from cli.settings import load_settings
+from cli.settings.settings import load_settings
 from cli.to_stdout import Output, output_of
 from cli.wiring import workshop_of
 from eventlog.errors import EvtError

@@ -16,9 +16,9 @@ from cli.output import say
 from cli.render import json_line, printable, shown_name
 from cli.system import allow_many_files
 from cli.wiring import identity, new_run_id, open_store
-from pipeline.bundles import Limits
-from pipeline.importing import Imported, Importing
-from pipeline.incoming import EXTENDED, NEW, NOTHING
+from pipeline.bundles.form import Limits
+from pipeline.bundles.importing import Imported, Importing
+from pipeline.bundles.incoming import EXTENDED, NEW, NOTHING
 
 STDIN = "-"
 

@@ -15,7 +15,7 @@ from cli.output import say
 from cli.render import json_line, moment, printable, shown_name, table
 from cli.system import is_locked
 from pipeline.home import Home
-from pipeline.listing import DAMAGED_LOG, GONE, UNREADABLE, Listing, Row
+from pipeline.listing.listing import DAMAGED_LOG, GONE, UNREADABLE, Listing, Row
 from projections.graph import STAGES
 from projections.ids import number_of
 
@@ -122,7 +122,7 @@ def command(
     elif not shown.rows:
         click.echo(_nothing(listing.rows, after))
     elif flags["detailed"]:
-        from cli.paragraphs import paragraph
+        from cli.reports.paragraphs import paragraph
 
         details = listing.details([row.pipeline for row in shown.rows])
         texts = (paragraph(details[row.pipeline], _status(row, live)) for row in shown.rows)
@@ -153,7 +153,7 @@ def _speaks(written: str, row: Row, home: Home) -> bool:
     from cli.render import shown_error
     from eventlog.errors import EvtError
     from eventlog.store import Store
-    from pipeline.people import people_in
+    from pipeline.annotations.people import people_in
 
     try:
         people = people_in(home, Store(str(home.logs)), row.pipeline)

@@ -12,7 +12,9 @@ import click
 
 from cli.errors import SettingsError
 from cli.exit_codes import OK, REFUSED
-from cli.models_view import (
+from cli.output import say
+from cli.render import json_line, printable, size
+from cli.reports.models import (
     Known,
     known_json,
     list_json,
@@ -22,9 +24,7 @@ from cli.models_view import (
     removal_lines,
     steps_of,
 )
-from cli.output import say
-from cli.render import json_line, printable, size
-from cli.settings import Settings, load_settings
+from cli.settings.settings import Settings, load_settings
 from pipeline.models.cached import look, others
 from pipeline.models.catalogue import TABLE, Choice, choose
 from pipeline.models.dropping import drop, other_revisions, survey

@@ -10,11 +10,11 @@ from attrs import evolve
 
 from cli.batching.items import gather, sidecar_note, tell_error
 from cli.batching.roll import Item
-from cli.costs import price_words
 from cli.exit_codes import DECISION, OK, REFUSED, worst
 from cli.options import limit_options, named_from, stage_options
 from cli.render import json_line, printable, shown_error
-from cli.settings import load_settings
+from cli.reports.costs import price_words
+from cli.settings.settings import load_settings
 from cli.system import is_locked
 from cli.wiring import workshop_of
 from eventlog.errors import EvtError

@@ -23,7 +23,7 @@ from cli.errors import SettingsError
 from cli.exit_codes import OK
 from cli.output import say
 from cli.render import json_line, printable, table
-from cli.settings import load_settings
+from cli.settings.settings import load_settings
 from cli.wiring import make_providers
 from pipeline.providers.foreign import DIARIZER, TRANSCRIBER
 from pipeline.providers.services import Services

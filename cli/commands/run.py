@@ -17,12 +17,12 @@ from cli.home import require_usable
 from cli.options import batch_options, limit_options, named_from, stage_options
 from cli.output import say
 from cli.render import json_line, printable
-from cli.settings import Settings, load_settings
+from cli.settings.settings import Settings, load_settings
 from cli.to_stdout import Output, output_of
 from cli.wiring import open_store, settle_home, workshop_of
+from pipeline.annotations.speakers import order_from
 from pipeline.delivery import delivered_to, require_writable
 from pipeline.look import look
-from pipeline.speakers import order_from
 from pipeline.workshop import Workshop
 from projections.graph import DIARIZATION, TRANSCRIPTION
 from projections.limits import ASK, AUTO

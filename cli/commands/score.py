@@ -14,7 +14,7 @@ from cli.exit_codes import OK
 from cli.home import load_home
 from cli.lookup import find_pipeline
 from cli.render import json_line, printable, shown_name
-from cli.score_report import report_lines
+from cli.reports.score import report_lines
 from eventlog.store import Store
 from pipeline.artifacts import Artifacts
 from pipeline.errors import SourceRejectedError

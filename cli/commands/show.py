@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.costs import cost_words
 from cli.exit_codes import DAMAGED, OK
 from cli.home import load_home
 from cli.lookup import find_pipeline
 from cli.progress import ending
 from cli.render import count, json_line, moment, option_value, printable, shown_name
+from cli.reports.costs import cost_words
 from cli.system import is_locked
 from eventlog.errors import EvtError
 from eventlog.reader import Tail, Verdict
 from eventlog.store import Store
 from pipeline.home import Home
-from pipeline.listing import DAMAGED_LOG
+from pipeline.listing.listing import DAMAGED_LOG
 from projections.cost import total_cost
 from projections.events import recorded_parts
 from projections.fold import fold, initial_state
@@ -123,8 +123,8 @@ def _with_words(state: PipelineState, home: Home) -> Mapping[str, Any]:
 
 def _transcript(state: PipelineState, home: Home) -> Annotated | EvtError | None:
     """Return the newest transcript with what the user said of it, and notes; None where there is none yet."""
+    from pipeline.annotations.speakers import newest, read_transcript
     from pipeline.artifacts import Artifacts
-    from pipeline.speakers import newest, read_transcript
     from pipeline.speech.transcript import Annotated
 
     if (made := newest(state)) is None:
@@ -137,7 +137,7 @@ def _transcript(state: PipelineState, home: Home) -> Annotated | EvtError | None
 
 def _transcript_lines(state: PipelineState, home: Home) -> list[str]:
     """Return the names that the user gave, what of their words could not be applied, and the report on quality."""
-    from cli.quality_report import quality_lines
+    from cli.reports.quality import quality_lines
 
     found = _transcript(state, home)
     if found is None or isinstance(found, EvtError):
@@ -148,7 +148,7 @@ def _transcript_lines(state: PipelineState, home: Home) -> list[str]:
 
 
 def _quality(state: PipelineState, home: Home) -> dict[str, Any] | None:
-    from cli.quality_report import quality_json
+    from cli.reports.quality import quality_json
 
     found = _transcript(state, home)
     return None if found is None or isinstance(found, EvtError) else quality_json(found.transcript)

@@ -15,12 +15,12 @@ from cli.home import require_usable
 from cli.outcomes import Outcome, tell
 from cli.output import say
 from cli.render import json_line, printable, seconds, table
-from cli.settings import load_settings
+from cli.settings.settings import load_settings
 from cli.wiring import workshop_of
-from pipeline.annotations import Annotate
+from pipeline.annotations.annotations import Annotate
+from pipeline.annotations.speakers import differences, naming, naming_of, split_name, undoing
 from pipeline.delivery import require_writable
 from pipeline.errors import ArtifactMissingError
-from pipeline.speakers import differences, naming, naming_of, split_name, undoing
 from pipeline.speech.naming import apply, as_content
 from pipeline.speech.speakers import Speaker, speakers_of
 from pipeline.speech.times import clock

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from cli.errors import SettingsError
-from cli.files import trusted_folders
 from cli.home import load_home, require_usable
 from cli.render import json_line, printable
+from cli.settings.files import trusted_folders
 from eventlog.storage import PosixStorage, replace_durably
 
 

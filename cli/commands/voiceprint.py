@@ -19,7 +19,7 @@ from cli.options import limit_options
 from cli.output import say
 from cli.progress import make_reporter
 from cli.render import json_line, moment, printable, table
-from cli.settings import load_settings
+from cli.settings.settings import load_settings
 from cli.signals import stop_on_signals
 from cli.wiring import workshop_of
 from eventlog.errors import EvtError

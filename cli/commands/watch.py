@@ -17,7 +17,7 @@ from cli.home import require_usable
 from cli.options import batch_options, lasting_options, limit_options, named_from
 from cli.render import printable
 from cli.retention import keep_retention
-from cli.settings import Settings, load_settings
+from cli.settings.settings import Settings, load_settings
 from cli.times import SPAN_HINT, span_of
 from cli.watching.arrivals import Arrivals
 from cli.watching.folders import FolderWatch
@@ -27,8 +27,8 @@ from cli.watching.work import WatchWork
 from cli.wiring import open_store, settle_home, workshop_of
 from eventlog.filesystem import file_system_of
 from eventlog.leases import is_open_for_writing
+from pipeline.annotations.speakers import order_from
 from pipeline.delivery import require_writable
-from pipeline.speakers import order_from
 
 _SETTLE_S = 2.0
 _SETTLE_BY_LOOKING_S = 10.0

@@ -1,4 +1,4 @@
-"""What a provider on the network is: it asks once and reads the answer; everything else is `pipeline.calls`.
+"""What a provider on the network is: it asks once and reads the answer; everything else is `pipeline.calls.asking`.
 
 Retries, limits, events, storage and the question of what was paid are the caller's. So a remote provider never
 tries again by itself, never sleeps but between looks at a job, and keeps nothing.

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.artifacts import Artifacts
+from pipeline.calls.requests import Request, remote_request
 from pipeline.inputs import TURNS, WORDS, audio_of, pcm_digests
 from pipeline.providers.base import Answer
 from pipeline.providers.registry import Providers
 from pipeline.providers.remote import Sound, Wish
-from pipeline.requests import Request, remote_request
 from pipeline.work import StageResult, StageWork
 from projections.decisions import TRANSCRIBER
 from projections.graph import AUDIO_CONVERSION, TRANSCRIPTION

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.annotations import annotated
+from pipeline.annotations.annotations import annotated
 from pipeline.formats import FORMATS
 from pipeline.providers.registry import Providers
 from pipeline.recordings import name_of

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from attrs import evolve
 
+from pipeline.calls.requests import Request, remote_request
 from pipeline.errors import ProviderError, ReplanError
-from pipeline.pieces import Piece, sound_of
 from pipeline.providers.registry import Providers
 from pipeline.providers.remote import Wish
-from pipeline.requests import Request, remote_request
 from pipeline.texts import without_texts
+from pipeline.transcribing.pieces import Piece, sound_of
 from pipeline.work import StageWork
 from projections.events import EngineProbed
 from projections.failures import PAID_UNUSABLE, REJECTED

@@ -10,20 +10,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.calls.requests import Request, remote_request
 from pipeline.errors import MissingSpeechError
-from pipeline.hearing import Hearing, local_request, options_for
 from pipeline.inputs import WORDS, begin_of
-from pipeline.languages import AUTO, Detected, detect, shares
-from pipeline.missing import Found, ask_again, gaps_of, in_order, missing_message, second_pieces, speech_by_channel
-from pipeline.pieces import Piece
 from pipeline.providers.registry import Providers
 from pipeline.providers.remote import Wish
-from pipeline.requests import Request, remote_request
 from pipeline.speech.coverage import coverage
 from pipeline.speech.suspicion import marked
 from pipeline.speech.times import spans_of
 from pipeline.speech.values import Gap, Turn, Word, later
 from pipeline.stages.probe import probe
+from pipeline.transcribing.hearing import Hearing, local_request, options_for
+from pipeline.transcribing.languages import AUTO, Detected, detect, shares
+from pipeline.transcribing.missing import (
+    Found,
+    ask_again,
+    gaps_of,
+    in_order,
+    missing_message,
+    second_pieces,
+    speech_by_channel,
+)
+from pipeline.transcribing.pieces import Piece
 from pipeline.work import StageResult, StageWork
 from projections.engine import Engine
 from projections.graph import AUDIO_CONVERSION

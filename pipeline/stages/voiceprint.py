@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pipeline.artifacts import Artifacts
+from pipeline.calls.requests import Request, remote_request
 from pipeline.errors import SourceRejectedError
 from pipeline.inputs import audio_of, pcm_digests
 from pipeline.providers.diarize_pyannoteai import VOICEPRINT_S
 from pipeline.providers.registry import Providers
 from pipeline.providers.remote import Sound, Wish
 from pipeline.providers.voiceprints import voiceprint_id
-from pipeline.requests import Request, remote_request
 from pipeline.work import StageResult, StageWork
 from projections.graph import AUDIO_CONVERSION
 from projections.plan import StagePlan

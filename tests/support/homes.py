@@ -13,8 +13,8 @@ import orjson
 from eventlog.reader import Head
 from eventlog.record import GENESIS_PREV, compose, decode
 from eventlog.store import Store
-from pipeline.listing import Details, Listing, Row
-from pipeline.renewal import read_line
+from pipeline.listing.listing import Details, Listing, Row
+from pipeline.listing.renewal import read_line
 from projections import events as ev
 
 LATER_S = 60.0

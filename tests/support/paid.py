@@ -13,8 +13,8 @@ from typing import Any, Self
 from attrs import evolve
 
 from eventlog.storage import PosixStorage
-from pipeline.ledger import Ledger
-from pipeline.pacing import Pace
+from pipeline.calls.ledger import Ledger
+from pipeline.calls.pacing import Pace
 from pipeline.providers.registry import Providers
 from pipeline.providers.remote import Access
 from pipeline.providers.services import Services, load_services

@@ -16,11 +16,11 @@ from eventlog.storage import LogFile, PosixStorage
 from eventlog.store import Store
 from pipeline import runner
 from pipeline.artifacts import Artifacts
+from pipeline.calls.ledger import Ledger
+from pipeline.calls.pacing import Pace
 from pipeline.delivery import Delivery, Target, deliver, delivered_to
 from pipeline.home import Home
-from pipeline.ledger import Ledger
 from pipeline.look import look
-from pipeline.pacing import Pace
 from pipeline.providers.registry import Providers
 from pipeline.providers.services import load_services
 from pipeline.recordings import identify, pipeline_id_of

@@ -1,0 +1,1 @@
+"""What commands found, in words and tables for people, and as values for programs."""

@@ -1,0 +1,1 @@
+"""Pipelines in one file: its form, making it, and taking it into a home."""

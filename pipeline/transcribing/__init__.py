@@ -1,0 +1,1 @@
+"""What a transcriber is asked for: which pieces, in which language, and once more where words are missing."""
