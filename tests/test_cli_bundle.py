@@ -53,12 +53,9 @@ def unfinished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def taken(home: Path, folder: Path) -> Evt:
-    made = Evt(folder)
-    made.work.rmdir()
-    for name in ("home", "work"):
-        shutil.copytree(home / name, folder / name)
-    if not (home / "bad.toml").exists():
-        made.script = home / "script.toml"
+    made = Evt.copied(home, folder)
+    if (home / "bad.toml").exists():
+        made.script = folder / "script.toml"  # one that doesn't fail
     return made
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +38,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def finished(done: Path, tmp_path: Path) -> Evt:
-    made = Evt(tmp_path)
-    made.work.rmdir()
-    for name in ("home", "work"):
-        shutil.copytree(done / name, tmp_path / name)
-    made.script = done / "script.toml"
-    return made
+    return Evt.copied(done, tmp_path)
 
 
 def files(evt: Evt) -> set[str]:

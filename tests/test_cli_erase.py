@@ -39,13 +39,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def evt(done: Path, tmp_path: Path) -> Evt:
-    made = Evt(tmp_path)
-    made.work.rmdir()
-    for name in ("home", "work"):
-        shutil.copytree(done / name, tmp_path / name)
+    made = Evt.copied(done, tmp_path)
     # Not beside the recording that the log names, which all tests of this file share.
     shutil.copytree(done / "out", tmp_path / "work", dirs_exist_ok=True)
-    made.script = done / "script.toml"
     return made
 
 

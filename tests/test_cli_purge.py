@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -27,12 +26,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def evt(done: Path, tmp_path: Path) -> Evt:
-    made = Evt(tmp_path)
-    made.work.rmdir()
-    for name in ("home", "work"):
-        shutil.copytree(done / name, tmp_path / name)
-    made.script = done / "script.toml"
-    return made
+    return Evt.copied(done, tmp_path)
 
 
 def files(evt: Evt) -> dict[str, bytes]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.support import forks
 from tests.support.shop import write_script, write_speech
@@ -44,6 +45,16 @@ class Evt:
         self.work = folder / "work"
         self.work.mkdir()
         self.script = write_script(folder / "script.toml", words=WORDS, chunk_s="[2.0, 3.0]")
+
+    @classmethod
+    def copied(cls, done: Path, folder: Path) -> Self:
+        """Return one that goes on in another folder from what was done in the first, whose script it shares."""
+        made = cls(folder)
+        made.work.rmdir()
+        for name in ("home", "work"):
+            shutil.copytree(done / name, folder / name)
+        made.script = done / "script.toml"
+        return made
 
     @property
     def engines(self) -> list[str]:
