@@ -24,7 +24,7 @@ ON_DISK = ("test_log_", "test_cli_salvage", "test_cli_selftest")
 """Files whose tests are about what is durable."""
 
 # No deadlines: how long an example takes says more about the machine than about the code.
-settings.register_profile("default", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("default", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", parent=settings.get_profile("default"), max_examples=15)
 settings.register_profile("nightly", parent=settings.get_profile("default"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

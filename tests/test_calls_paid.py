@@ -16,6 +16,7 @@ from pipeline.providers.script import ScriptProvider
 from projections.fold import fold, initial_state
 from projections.options import Named
 from projections.state import STARTED
+from tests.support.proofs import rarely
 from tests.support.shop import Crash, DyingStorage, make_shop, run_once, scripted, write_script, write_speech
 
 WORDS = [("one", 0.2, 0.6), ("two", 1.5, 1.9), ("three", 3.2, 3.6), ("four", 4.4, 4.8), ("five", 6.1, 6.5)]
@@ -69,7 +70,7 @@ class MeteredProviders(Providers):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", [pytest.param("before", marks=pytest.mark.heavy), "torn", "after"])
+@pytest.mark.parametrize("mode", ["after", *rarely("before", "torn")])
 def test_no_paid_call_is_made_unannounced_and_none_is_left_open_after_a_crash_at_any_event(
     tmp_path: Path, mode: str
 ) -> None:

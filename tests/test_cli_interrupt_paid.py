@@ -137,6 +137,7 @@ def test_after_sigterm_the_wait_is_short_and_a_second_one_ends_it_naming_what_is
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_after_sigterm_the_run_ends_by_itself_within_eight_seconds(evt: Interrupted) -> None:
     run = evt.begin(evt.speech(), *ENGINES, "--grace", "600")
     run.signal(signal.SIGTERM, "waiting up to 8 s")

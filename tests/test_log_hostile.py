@@ -68,7 +68,7 @@ def test_every_hostile_log_gives_one_verdict_however_it_is_cut() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [6, pytest.param(1, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.heavy)])
 def test_reading_commands_answer_any_hostile_log_with_a_documented_code_in_bounded_time_and_memory(
     step: int,
 ) -> None:

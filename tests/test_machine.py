@@ -18,6 +18,7 @@ from pipeline.runner import COMPLETED
 from projections.fold import fold, initial_state
 from projections.options import Named
 from tests.support.folders import MEMORY
+from tests.support.proofs import rarely
 from tests.support.shop import Crash, DyingStorage, make_shop, run_once, scripted, write_script, write_speech
 
 WORDS = [("one", 0.2, 0.6), ("two", 1.5, 1.9), ("three", 3.2, 3.6), ("four", 4.4, 4.8), ("five", 6.1, 6.5)]
@@ -171,7 +172,7 @@ TestRecordings = pytest.mark.slow(Recordings.TestCase)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", [pytest.param("before", marks=pytest.mark.heavy), "torn", "after"])
+@pytest.mark.parametrize("mode", ["after", *rarely("before", "torn")])
 def test_a_crash_at_every_event_ends_in_the_same_transcript_and_answers_nothing_twice(
     tmp_path: Path, mode: str
 ) -> None:

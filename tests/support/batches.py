@@ -23,9 +23,9 @@ def transcripts(evt: Evt) -> set[str]:
 
 
 def records_of(evt: Evt) -> dict[str, list[dict[str, Any]]]:
-    return {
-        path.stem: [*map(json.loads, path.read_bytes().splitlines())] for path in evt.home.glob("logs/*/*.jsonl")
-    }
+    """Return what the logs hold, by pipeline; one that was only just made is not among them."""
+    found = {path.stem: path.read_bytes().splitlines() for path in evt.home.glob("logs/*/*.jsonl")}
+    return {pipeline: [*map(json.loads, lines)] for pipeline, lines in found.items() if lines}
 
 
 def successes(evt: Evt) -> Counter[tuple[str, str]]:
