@@ -78,7 +78,21 @@ _ENGINES = (
     click.option("--diarizer", multiple=True, metavar="NAME[:MODEL]", help="Who finds the speakers; repeat it."),
 )
 
+
+def _stay_offline(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Let the flag behind the command mean the same as before it."""
+    if value:
+        context.obj["offline"] = True
+
+
 _LIMIT_OPTIONS = (
+    click.option(
+        "--offline",
+        is_flag=True,
+        expose_value=False,
+        callback=_stay_offline,
+        help="Nothing leaves this machine, whatever the settings say.",
+    ),
     click.option("--profile", metavar="NAME", help="Take the settings of a profile; flags beside it win."),
     click.option("--max-cost", metavar="AMOUNT", help='No recording may cost more, e.g. 2.50 (USD) or "2.50 EUR".'),
     click.option("--max-batch-cost", metavar="AMOUNT", help="All recordings together may not cost more."),

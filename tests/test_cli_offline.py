@@ -49,7 +49,9 @@ def test_a_service_that_is_chosen_is_not_asked_and_the_plan_says_why(evt: Evt) -
         said = evt("--offline", "run", *chosen, code=None, **more)
         assert said.returncode == 3
         assert "nothing may leave this machine (--offline)" in said.stderr
-        assert "blocked" in evt("--offline", "plan", *chosen, code=3, **more).stdout
+        for flags in (["--offline", "plan", *chosen], ["plan", *chosen, "--offline"]):
+            assert "blocked" in evt(*flags, code=3, **more).stdout
+        assert "(--offline)" in evt("run", *chosen, "--offline", code=3, **more).stderr
         assert not was_asked(server)
     assert KEY not in said.stdout + said.stderr
 
