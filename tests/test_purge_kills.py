@@ -20,7 +20,8 @@ from pipeline.bundles.importing import Importing
 from pipeline.bundles.unbundling import verify
 from pipeline.errors import BundleError
 from pipeline.home import Home
-from pipeline.upkeep.purging import Purgeable, Purger, settle_purges
+from pipeline.upkeep.cleanup import Spared
+from pipeline.upkeep.purging import GONE, Purgeable, Purger, settle_purges
 from pipeline.upkeep.tombstones import tombstone_of
 from projections.cleaning import Rule
 from tests.support.cli import ROOT
@@ -260,3 +261,8 @@ def test_an_empty_log_beside_a_tombstone_is_no_beginning(start: Path) -> None:
     with pytest.raises(LogNotFoundError):
         store_of(start).open_writer(PIPELINE, run="run", create=True)
     assert tombstone_of(store_of(start), PIPELINE) is not None
+
+
+def test_what_another_purge_took_meanwhile_is_called_gone_not_damaged(start: Path) -> None:
+    purge(start)
+    assert [item.reason for item in purger(start).survey([PIPELINE]) if isinstance(item, Spared)] == [GONE]

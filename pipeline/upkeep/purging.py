@@ -38,6 +38,7 @@ from projections.ids import base_of, number_of
 from projections.state import PipelineState
 
 CHANGED = "it was changed since it was looked at"
+GONE = "it is gone already"
 DAMAGED = "its log is damaged or can't be read; `evt validate` says more"
 
 
@@ -159,7 +160,7 @@ class Purger:
         except BlockingIOError:
             return Done(offer.pipeline, spared="another purge is under way")
         except LogNotFoundError:
-            return Done(offer.pipeline, spared="it is gone already")
+            return Done(offer.pipeline, spared=GONE)
         except EvtError as error:
             return Done(offer.pipeline, failures=(str(error),))
         except OSError as error:
@@ -170,6 +171,8 @@ class Purger:
             if self.store.is_copy(pipeline):
                 return Spared(pipeline, COPY)
             state, head = _read(self.store, pipeline)
+        except LogNotFoundError:
+            return Spared(pipeline, GONE)
         except EvtError:
             return Spared(pipeline, DAMAGED)
         reason = untouchable(state) or purge_passed_over(state, self.rule)
